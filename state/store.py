@@ -1,0 +1,184 @@
+"""The one way to the database: snapshots to read, one writer with group commit.
+
+Source: SQLite "Write-Ahead Logging", "Isolation"; docs/performance.md says what it costs.
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any, Final, TypeVar, cast
+
+import sqlalchemy as sa
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from state import stop_points
+
+T = TypeVar("T")
+_log = logging.getLogger("state.store")
+
+_BATCH: Final = 64
+"""At most so many changes share one commit: bounds how long the first of them waits."""
+_BUSY_SECONDS: Final = 30
+
+
+class Closed(Exception):
+    """The store is closing; nothing of the change was kept."""
+
+
+class _Job:
+    __slots__ = ("future", "work")
+
+    def __init__(self, work: Callable[[Session], Any]) -> None:
+        self.work = work
+        self.future: Future[Any] = Future()
+
+
+class Store:
+    """A database file, its readers and its writer. Thread-safe; not to be shared over a fork."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._writer = _engine(path, writes=True)
+        self._readers = _engine(path, writes=False)
+        self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
+        self._closing = threading.Event()
+        self._admission = threading.Lock()
+        self._thread = threading.Thread(target=self._run, name="store-writer", daemon=True)
+        self._thread.start()
+        self._sweeper = threading.Thread(target=self._sweep, name="store-sweeper", daemon=True)
+        self._sweeper.start()
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Open a snapshot: every statement in it sees the same state; writing fails."""
+        with self._readers.connect() as connection, Session(connection) as session:
+            yield session
+
+    def write(self, work: Callable[[Session], T]) -> T:
+        """Run the change on the writer, return what it returned once it is durable.
+
+        The change may share its commit with others, but not its fate: an exception undoes this
+        one alone and comes out here. It must do no I/O and wait for nothing.
+
+        :raises Closed: when the store closes before the change was begun
+        """
+        job = _Job(work)
+        with self._admission:
+            if self._closing.is_set():
+                raise Closed
+            self._jobs.put(job)
+        return cast(T, job.future.result())
+
+    def backup(self, target: Path) -> None:
+        """Copy the database while it is in use; the copy is whole and consistent."""
+        with (
+            closing(sqlite3.connect(self.path)) as source,
+            closing(sqlite3.connect(target)) as copy,
+        ):
+            source.backup(copy)
+
+    def close(self) -> None:
+        """Finish what was begun, refuse the rest, close the file."""
+        with self._admission:
+            if self._closing.is_set():
+                return
+            self._closing.set()
+            self._jobs.put(None)
+        self._thread.join()
+        self._sweeper.join()
+        self._readers.dispose()
+        self._writer.dispose()
+
+    # -- the writer's thread
+
+    def _run(self) -> None:
+        while (first := self._jobs.get()) is not None:
+            batch, last = [first], False
+            while len(batch) < _BATCH:
+                try:
+                    job = self._jobs.get_nowait()
+                except queue.Empty:
+                    break
+                if job is None:
+                    last = True
+                    break
+                batch.append(job)
+            self._commit(batch)
+            if last:
+                return
+
+    def _commit(self, batch: list[_Job]) -> None:
+        kept: list[tuple[_Job, object]] = []
+        failed: list[tuple[_Job, BaseException]] = []
+        try:
+            with self._writer.connect() as connection, connection.begin():
+                for job in batch:
+                    try:
+                        kept.append((job, _apply(connection, job.work)))
+                    except Exception as error:  # the change's own failure: its caller's to handle
+                        failed.append((job, error))
+                stop_points.reach("store:before-commit")
+        except Exception as error:  # the commit itself: nobody's change was kept
+            _log.error("commit-failed changes=%d error=%s", len(batch), type(error).__name__)
+            for job in batch:
+                job.future.set_exception(error)
+            return
+        stop_points.reach("store:after-commit")
+        for job, result in kept:
+            job.future.set_result(result)
+        for job, reason in failed:
+            job.future.set_exception(reason)
+
+    def _sweep(self) -> None:
+        """Checkpoint in the background: within a request it is the slowest hundredth."""
+        with closing(sqlite3.connect(self.path, check_same_thread=False)) as connection:
+            while not self._closing.wait(1):
+                try:
+                    connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                except sqlite3.OperationalError as error:
+                    _log.warning("checkpoint-failed error=%s", error.sqlite_errorname)
+
+
+def _apply(connection: sa.Connection, work: Callable[[Session], T]) -> T:
+    with Session(
+        connection, join_transaction_mode="create_savepoint", expire_on_commit=False
+    ) as session:
+        result = work(session)
+        session.commit()
+        return result
+
+
+def _engine(path: Path, *, writes: bool) -> sa.Engine:
+    engine = sa.create_engine(
+        f"sqlite:///{path}",
+        connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
+        pool_size=1 if writes else 16,
+        max_overflow=0,
+    )
+
+    @event.listens_for(engine, "connect")
+    def configure(raw: Any, _record: object) -> None:
+        raw.isolation_level = None  # the driver begins nothing by itself; `begin` below does
+        cursor = raw.cursor()
+        cursor.execute("PRAGMA journal_mode=WAL")
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA wal_autocheckpoint=20000")  # the sweeper does it long before
+        if not writes:
+            cursor.execute("PRAGMA query_only=ON")
+        cursor.close()
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: sa.Connection) -> None:
+        # A change takes the write lock first: read-then-write fails at once under load.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine

@@ -1,0 +1,45 @@
+"""What actions and steps are told of the deployment's configuration; no file is read here."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+GIB: Final = 1024**3
+MIB: Final = 1024**2
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceType:
+    """A type as the configuration defines it."""
+
+    name: str
+    processors: int
+    memory_mib: int
+    burstable: bool = False
+    current_generation: bool = True
+    architecture: str = "x86_64"
+    network_interfaces: int = 2
+    network_performance: str = "Up to 5 Gigabit"
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Frozen for the life of a process."""
+
+    instance_types: Mapping[str, InstanceType] = field(default_factory=dict)
+    default_instance_type: str = "t3.micro"
+    stop_deadline_seconds: float = 240
+    """After so long a guest that does not shut down is cut off, as EC2 does."""
+    reboot_deadline_seconds: float = 240
+    launch_deadline_seconds: float = 900
+    """A launch that has not come to run by then has failed."""
+    terminated_visible_seconds: float = 3600
+    client_token_seconds: float = 24 * 3600
+    processor_overcommit: float = 4.0
+    """Virtual processors placed per logical processor of a host."""
+    host_reserved_memory_mib: int = 2048
+    instance_limit: int = 10_000
+    """Instances not terminated, per account and region."""
+    laboratory: bool = False
