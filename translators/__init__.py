@@ -1,1 +1,1 @@
-"""The two dictionaries: EC2's words (`ec2`), Hyper-V's words (`hyperv`), and what families share."""
+"""Two dictionaries, EC2's words (`ec2`) and Hyper-V's (`hyperv`), and what families share."""

@@ -140,7 +140,7 @@ class Fenced(HostError):
 
 
 class Token(HostError):
-    """The host knows this token: done (`outcome` ok or failed), running, or begun by a dead agent."""
+    """The host knows this token: done (`outcome` ok or failed), running, or begun by one dead."""
 
     def __init__(self, word: Literal["done", "running", "begun"], outcome: str | None) -> None:
         super().__init__(f"token {word}" + (f", {outcome}" if outcome else ""))
@@ -164,7 +164,7 @@ class Faulty(HostError):
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """What a changing plan carries: one attempt's token, whose row it is for, and its generation."""
+    """What a changing plan carries: an attempt's token, whose row it is for, its generation."""
 
     token: str
     subject: str
