@@ -1,0 +1,1 @@
+"""The link to a host: workers, framing, breaker, and the agent that is sent there."""
