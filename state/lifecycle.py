@@ -32,6 +32,7 @@ Found = Literal[
     "guest-stopped",  # the guest shut itself down, or an administrator did
     "guest-left",  # the guest shut itself down and its owner wants it terminated then
     "seen-running",  # an administrator started it
+    "host-restarted",  # the VM ran before its host's restart and does not run now
     "vanished",  # the VM is gone from every host where it may be, and nobody asked for it
 ]
 
@@ -93,6 +94,7 @@ _FINDINGS: Final[dict[Found, dict[Phase, Phase]]] = {
     "guest-stopped": {"running": "stopped", "rebooting": "stopped"},
     "guest-left": {"running": "shutting-down", "rebooting": "shutting-down"},
     "seen-running": {"stopped": "running"},
+    "host-restarted": {"running": "starting", "rebooting": "starting"},
     "vanished": {
         "running": "terminated",
         "rebooting": "terminated",

@@ -431,5 +431,5 @@ class Look(Base):
     vm_state: Mapped[str | None]  # VMState by name; None: not seen
     heartbeat: Mapped[str | None]  # VMHeartbeatStatus by name
     addresses: Mapped[list[Any]] = mapped_column(default=list)
-    booted_at: Mapped[dt.datetime | None]
+    host_boot_time: Mapped[dt.datetime | None]  # of the host, when the VM was last seen running
     changed_at: Mapped[dt.datetime]

@@ -1,0 +1,252 @@
+"""What the engine is told of an instance, and how its findings are written back.
+
+Loads rows into an `Intent` and settles them; decides nothing (that is `steps`).
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import zlib
+from dataclasses import dataclass
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from state import lifecycle, models
+from translators.hyperv import vm
+from translators.settings import GIB, Settings
+from translators.steps import Last, Rest
+
+_START_SPREAD_SECONDS: Final = 60
+"""After a host's restart VMs start spread over so long, not all at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """An instance as its owner wants it, with what its host needs to know."""
+
+    key: int
+    id: str
+    host_key: int
+    phase: lifecycle.Phase
+    generation: int
+    force: bool
+    since: dt.datetime
+    now: dt.datetime
+    root: str
+    deployment: str
+    vm_id: str | None
+    spec: vm.Spec
+    keeps_disk: bool
+    token: str | None
+    token_purpose: str | None
+    settings: Settings
+    last: Last | None = None
+
+    @property
+    def seconds_in_phase(self) -> float:
+        return (self.now - self.since).total_seconds()
+
+
+def due(session: Session, host_key: int) -> list[tuple[int, lifecycle.Phase, int]]:
+    """List (key, phase, generation) of all instances of the host that are to be driven."""
+    instance = models.Instance
+    query = (
+        sa.select(instance.key, instance.phase, instance.generation)
+        .where(instance.host_key == host_key, instance.phase.in_(lifecycle.WORKING))
+        .order_by(instance.phase_since)
+    )
+    return [(key, phase, generation) for key, phase, generation in session.execute(query)]
+
+
+def load(session: Session, key: int, settings: Settings, now: dt.datetime) -> Intent | None:
+    """Read an instance's intent; None when there is nothing (left) to drive."""
+    instance = session.get(models.Instance, key)
+    if instance is None or instance.phase not in lifecycle.WORKING:
+        return None
+    host = session.get_one(models.Host, instance.host_key)
+    image = session.get_one(models.Image, instance.image_key)
+    deployment = session.scalars(sa.select(models.Deployment.id)).one()
+    interface = session.scalars(
+        sa.select(models.NetworkInterface)
+        .where(models.NetworkInterface.instance_key == key)
+        .order_by(models.NetworkInterface.device_index)
+        .limit(1)
+    ).one_or_none()
+    volume = session.scalars(
+        sa.select(models.Volume).where(models.Volume.instance_key == key).limit(1)
+    ).one_or_none()
+    work = session.get(models.Work, key)
+    return Intent(
+        key=key,
+        id=instance.id,
+        host_key=instance.host_key,
+        phase=instance.phase,
+        generation=instance.generation,
+        force=instance.force,
+        since=instance.phase_since,
+        now=now,
+        root=host.root,
+        deployment=deployment,
+        vm_id=instance.vm_id,
+        spec=vm.Spec(
+            name=instance.id,
+            generation=instance.vm_generation,
+            processors=instance.processors,
+            memory_bytes=instance.memory_bytes,
+            image_file=image.file_name,
+            disk_bytes=_disk_bytes(volume, image),
+            secure_boot_template=image.secure_boot_template,
+            adapter=_adapter(session, interface),
+            notes=vm.notes(deployment, instance.id),
+            start_delay_seconds=zlib.crc32(instance.id.encode()) % _START_SPREAD_SECONDS,
+        ),
+        keeps_disk=volume is not None and not volume.delete_on_termination,
+        token=work.token if work else None,
+        token_purpose=work.purpose if work else None,
+        settings=settings,
+    )
+
+
+def _disk_bytes(volume: models.Volume | None, image: models.Image) -> int | None:
+    if volume is None or volume.size_gib == image.size_gib:
+        return None
+    return volume.size_gib * GIB
+
+
+def _adapter(session: Session, interface: models.NetworkInterface | None) -> vm.Adapter:
+    if interface is None:  # already released: the VM is being removed and is not made again
+        return vm.Adapter("", "", "", None)
+    network = session.get_one(models.Network, interface.network_key)
+    return vm.Adapter(interface.id, interface.mac, network.switch, network.vlan)
+
+
+def begin_attempt(
+    session: Session, intent: Intent, token: str, purpose: str, now: dt.datetime
+) -> bool:
+    """Write down the token of a new attempt; False when the intent changed meanwhile."""
+    if not _is_still(session, intent):
+        return False
+    work = session.get(models.Work, intent.key)
+    if work is None:
+        work = models.Work(instance_key=intent.key)
+        session.add(work)
+    work.token, work.purpose, work.begun_at = token, purpose, now
+    return True
+
+
+def note_trouble(session: Session, key: int, trouble: str | None) -> None:
+    """Keep for the operator why an instance does not get on."""
+    work = session.get(models.Work, key)
+    if work is None:
+        work = models.Work(instance_key=key)
+        session.add(work)
+    work.trouble = trouble
+
+
+def settle(session: Session, intent: Intent, rest: Rest, now: dt.datetime) -> bool:
+    """Move the row as the host was found; False when the intent changed meanwhile."""
+    if not _is_still(session, intent):
+        return False
+    instance = session.get_one(models.Instance, intent.key)
+    move(session, instance, rest.found, rest.reason, now)
+    if rest.vm_id is not None and instance.vm_id is None:
+        instance.vm_id = rest.vm_id
+    return True
+
+
+def move(
+    session: Session,
+    instance: models.Instance,
+    found: lifecycle.Found,
+    reason: tuple[str, str] | None,
+    now: dt.datetime,
+) -> None:
+    """Apply a finding to an instance and to what hangs on it.
+
+    :raises lifecycle.Refused: the phase does not admit it
+    """
+    before = instance.phase
+    instance.phase = lifecycle.find(before, found)
+    instance.phase_since = now
+    if instance.phase in lifecycle.WORKING:
+        instance.generation += 1  # a new intent, though nobody asked for it
+    if reason is not None:
+        instance.state_reason_code, instance.state_reason_message = reason
+    if instance.phase == "running" and before != "rebooting":
+        instance.state_reason_code = instance.state_reason_message = None
+        instance.transition_reason = ""
+    if found == "launched":
+        _attach(session, instance, now)
+    if instance.phase == "terminated":
+        _release(session, instance, now)
+
+
+def _attach(session: Session, instance: models.Instance, now: dt.datetime) -> None:
+    session.execute(
+        sa.update(models.Volume)
+        .where(models.Volume.instance_key == instance.key)
+        .values(state="in-use", attachment_state="attached")
+    )
+    session.execute(
+        sa.update(models.NetworkInterface)
+        .where(models.NetworkInterface.instance_key == instance.key)
+        .values(attachment_status="attached")
+    )
+
+
+def _release(session: Session, instance: models.Instance, now: dt.datetime) -> None:
+    """Give back what a terminated instance held: interfaces, disks, addresses."""
+    instance.terminated_at = now
+    owned = sa.select(models.NetworkInterface.key).where(
+        models.NetworkInterface.instance_key == instance.key
+    )
+    session.execute(
+        sa.delete(models.InterfaceGroup).where(models.InterfaceGroup.interface_key.in_(owned))
+    )
+    _forget_tags(session, "network-interface", owned)
+    session.execute(
+        sa.delete(models.NetworkInterface).where(
+            models.NetworkInterface.instance_key == instance.key
+        )
+    )
+    volumes = sa.select(models.Volume.key).where(
+        models.Volume.instance_key == instance.key, models.Volume.delete_on_termination
+    )
+    _forget_tags(session, "volume", volumes)
+    session.execute(
+        sa.delete(models.Volume).where(
+            models.Volume.instance_key == instance.key, models.Volume.delete_on_termination
+        )
+    )
+    session.execute(
+        sa.update(models.Volume)
+        .where(models.Volume.instance_key == instance.key)
+        .values(
+            state="available",
+            instance_key=None,
+            device=None,
+            attachment_state=None,
+            attach_time=None,
+        )
+    )
+    session.execute(sa.delete(models.Look).where(models.Look.instance_key == instance.key))
+    session.execute(sa.delete(models.Work).where(models.Work.instance_key == instance.key))
+
+
+def _forget_tags(session: Session, kind: str, keys: sa.Select[int]) -> None:
+    session.execute(
+        sa.delete(models.Tag).where(
+            models.Tag.resource_type == kind, models.Tag.resource_key.in_(keys)
+        )
+    )
+
+
+def _is_still(session: Session, intent: Intent) -> bool:
+    row = session.execute(
+        sa.select(models.Instance.phase, models.Instance.generation).where(
+            models.Instance.key == intent.key
+        )
+    ).one_or_none()
+    return row is not None and (row[0], row[1]) == (intent.phase, intent.generation)

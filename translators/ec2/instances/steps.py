@@ -1,0 +1,182 @@
+"""What an instance's VM needs next: one step a phase, each a pure function of intent and look.
+
+Source: docs/architecture.md, "The life of an instance"; EC2 User Guide, "Troubleshoot instance
+launch issues" for the reasons; Msvm_ShutdownComponent for what a guest answers.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from state import lifecycle
+from translators.ec2.instances.intents import Intent
+from translators.hyperv import vm
+from translators.hyperv.host import Plan
+from translators.steps import Decision, Do, Elsewhere, Rest, Wait, step
+
+NO_CAPACITY: Final = (
+    "Server.InsufficientInstanceCapacity",
+    "Server.InsufficientInstanceCapacity: Insufficient capacity to satisfy instance request",
+)
+LAUNCH_FAILED: Final = ("Server.InternalError", "Server.InternalError: Internal error on launch")
+START_FAILED: Final = ("Server.InternalError", "Server.InternalError: Internal error on start")
+
+_NO_MEMORY: Final = frozenset({"0x8007000E", "0x800705AA"})
+_NO_MEMORY_TRIES: Final = 3
+_TRIES: Final = 6
+"""Failures of one plan in a row, each after a look, that end a launch or a start for good."""
+_LONGEST_PAUSE: Final = 60.0
+_ASK_GUEST_AGAIN: Final = 20.0
+"""Seconds that a guest is given before it is asked once more."""
+_GUEST_NOT_READY: Final = 3.0
+
+
+@step("instance", "pending")
+def launch(intent: Intent, sight: vm.Sight) -> Decision:
+    """Make the VM and see it run for the first time."""
+    mine = _mine(intent, sight)
+    if isinstance(mine, Wait):
+        return mine
+    failure: tuple[lifecycle.Found, tuple[str, str]] = ("failed", LAUNCH_FAILED)
+    if mine is None:
+        return _try(intent, vm.create(intent.spec), failure)
+    if mine.notes == "":
+        # Never finished, so it never ran: begin anew rather than guess what is missing.
+        plan = vm.remove(mine.id) if mine.state in vm.OFF_STATES else vm.turn_off(mine.id)
+        return _try(intent, plan, failure)
+    if mine.state in vm.RUNNING_STATES:
+        return Rest("launched", vm_id=mine.id)
+    if mine.state in vm.OFF_STATES:
+        return _try(intent, vm.start(mine.id), failure)
+    return _soon(intent)
+
+
+@step("instance", "starting")
+def start(intent: Intent, sight: vm.Sight) -> Decision:
+    """See a stopped VM run again."""
+    mine = _mine(intent, sight)
+    if isinstance(mine, Wait):
+        return mine
+    if mine is None:
+        return Elsewhere()
+    if mine.state in vm.RUNNING_STATES:
+        return Rest("started", vm_id=mine.id)
+    if mine.state in vm.OFF_STATES:
+        return _try(intent, vm.start(mine.id), ("not-started", START_FAILED))
+    return _soon(intent)
+
+
+@step("instance", "stopping")
+def stop(intent: Intent, sight: vm.Sight) -> Decision:
+    """Ask the guest to shut down; cut its power when forced, or after the deadline."""
+    mine = _mine(intent, sight)
+    if isinstance(mine, Wait):
+        return mine
+    if mine is None:
+        return Elsewhere()
+    if mine.state in vm.OFF_STATES:
+        return Rest("stopped", vm_id=mine.id)
+    if intent.force or intent.seconds_in_phase > intent.settings.stop_deadline_seconds:
+        return _try(intent, vm.turn_off(mine.id))
+    if mine.state not in vm.RUNNING_STATES:
+        return _soon(intent)
+    return _ask_guest(intent, vm.shut_down(mine.id))
+
+
+@step("instance", "rebooting")
+def reboot(intent: Intent, sight: vm.Sight) -> Decision:
+    """Ask the guest to reboot, once; reset it when it does not listen.
+
+    A look cannot show a guest's reboot, so the attempt's own outcome counts.
+    """
+    mine = _mine(intent, sight)
+    if isinstance(mine, Wait):
+        return mine
+    if mine is None:
+        return Elsewhere()
+    if mine.state in vm.OFF_STATES:
+        return Rest("guest-stopped")
+    if mine.state not in vm.RUNNING_STATES:
+        return _soon(intent)
+    last = intent.last
+    if last is not None and last.purpose in {"reboot", "reset"}:
+        heard = last.answer is not None and vm.code(last.answer.results) == 0
+        if last.ran and (last.purpose == "reset" or last.answer is None or heard):
+            return Rest("rebooted")
+        if last.ran is None and mine.uptime_seconds < (intent.now - last.at).total_seconds():
+            return Rest("rebooted")
+    if intent.seconds_in_phase > intent.settings.reboot_deadline_seconds:
+        return _try(intent, vm.reset(mine.id))
+    return _ask_guest(intent, vm.reboot(mine.id))
+
+
+@step("instance", "shutting-down")
+def terminate(intent: Intent, sight: vm.Sight) -> Decision:
+    """Turn the VM off, remove it, then its folder; rest only when nothing of it is left."""
+    mine = _mine(intent, sight)
+    if isinstance(mine, Wait):
+        return mine
+    if mine is not None:
+        if mine.state in vm.OFF_STATES:
+            return _try(intent, vm.remove(mine.id))
+        return _try(intent, vm.turn_off(mine.id))
+    removed_by_us = intent.token_purpose in {"remove", "sweep"}
+    if intent.vm_id is not None and not removed_by_us:
+        return Elsewhere()
+    if sight.folder_exists and not intent.keeps_disk:
+        return _try(intent, vm.sweep(intent.id))
+    return Rest("removed")
+
+
+def _mine(intent: Intent, sight: vm.Sight) -> vm.Vm | Wait | None:
+    """The one VM that is this instance's, none, or the reason to keep away."""
+    found = sight.vms
+    if intent.vm_id is None:
+        folder = vm.folder_of(intent.root, intent.id).lower()
+        found = tuple(one for one in found if one.folder.rstrip("\\").lower() == folder)
+    if not found:
+        return None
+    if len(found) > 1:
+        return Wait(_LONGEST_PAUSE, f"{len(found)} VMs in the folder of {intent.id}")
+    owner = vm.owner(found[0].notes)
+    if intent.vm_id is None and owner is not None and owner[0] != intent.deployment:
+        return Wait(_LONGEST_PAUSE, f"the VM of {intent.id} belongs to another deployment")
+    return found[0]
+
+
+def _try(
+    intent: Intent, plan: Plan, failure: tuple[lifecycle.Found, tuple[str, str]] | None = None
+) -> Decision:
+    """Run the plan, with pauses that grow while it fails; after enough failures, the finding."""
+    last = intent.last
+    if last is None or last.purpose != plan.purpose:
+        return Do(plan)
+    pause = 1.0
+    if last.error is not None:
+        scarce = last.error.identifier == "OutOfMemory" or bool(
+            _NO_MEMORY.intersection(last.error.hresult)
+        )
+        if failure is not None and scarce and last.tries >= _NO_MEMORY_TRIES:
+            return Rest(failure[0], NO_CAPACITY)
+        if failure is not None and last.tries >= _TRIES:
+            return Rest(*failure)
+        pause = min(_LONGEST_PAUSE, 0.25 * 2**last.tries)
+    left = pause - (intent.now - last.at).total_seconds()
+    if left <= 0:
+        return Do(plan)
+    return Wait(min(left, 1.0), f"{plan.purpose}: {last.error.id}" if last.error else None)
+
+
+def _ask_guest(intent: Intent, plan: Plan) -> Decision:
+    last = intent.last
+    if last is None or last.purpose != plan.purpose:
+        return Do(plan)
+    accepted = last.answer is not None and vm.code(last.answer.results) == 0
+    pause = _ASK_GUEST_AGAIN if accepted else _GUEST_NOT_READY
+    left = pause - (intent.now - last.at).total_seconds()
+    return Do(plan) if left <= 0 else _soon(intent)
+
+
+def _soon(intent: Intent) -> Wait:
+    """Poll a transition: often at first, seldom when it takes long."""
+    return Wait(max(0.1, min(2.0, intent.seconds_in_phase / 5)))

@@ -1,0 +1,420 @@
+"""EC2's errors: one class, and one function per case that returns it for the caller to raise.
+
+Codes, statuses and wording are AWS's; where AWS's wording is not known, a sentence of its style.
+Holds no decision about when an error is due.
+
+Source: EC2 API Reference, "Error codes for the Amazon EC2 API".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+
+class Ec2Error(Exception):
+    """What the client did wrong, or what it cannot have, in EC2's words."""
+
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(f"{code}: {message}")
+        self.code = code
+        self.message = message
+        self.status = status
+
+
+# -- the request as such
+
+
+def invalid_action(name: str) -> Ec2Error:
+    return Ec2Error("InvalidAction", f"The action {name} is not valid for this web service.")
+
+
+def missing_action() -> Ec2Error:
+    return Ec2Error("MissingAction", "The request is missing an action or a required parameter.")
+
+
+def missing_parameter(name: str) -> Ec2Error:
+    return Ec2Error("MissingParameter", f"The request must contain the parameter {name}")
+
+
+def malformed_query_string() -> Ec2Error:
+    return Ec2Error("MalformedQueryString", "The query string contains a syntax error.")
+
+
+def request_expired() -> Ec2Error:
+    return Ec2Error("RequestExpired", "Request has expired.")
+
+
+def auth_failure() -> Ec2Error:
+    message = "AWS was not able to validate the provided access credentials"
+    return Ec2Error("AuthFailure", message, 401)
+
+
+def unauthorized_operation() -> Ec2Error:
+    message = "You are not authorized to perform this operation."
+    return Ec2Error("UnauthorizedOperation", message, 403)
+
+
+def dry_run_operation() -> Ec2Error:
+    message = "Request would have succeeded, but DryRun flag is set."
+    return Ec2Error("DryRunOperation", message, 412)
+
+
+def idempotent_parameter_mismatch() -> Ec2Error:
+    message = (
+        "Arguments on this idempotent request are inconsistent with arguments used in previous "
+        "request(s)."
+    )
+    return Ec2Error("IdempotentParameterMismatch", message)
+
+
+def request_limit_exceeded() -> Ec2Error:
+    return Ec2Error("RequestLimitExceeded", "Request limit exceeded.", 503)
+
+
+def internal_error() -> Ec2Error:
+    return Ec2Error("InternalError", "An internal error has occurred", 500)
+
+
+def unavailable() -> Ec2Error:
+    message = "The service is unavailable. Please try again shortly."
+    return Ec2Error("Unavailable", message, 503)
+
+
+# -- parameters
+
+
+def invalid_parameter_value(value: object, name: str, sentence: str = "") -> Ec2Error:
+    """Name the parameter as on the wire: `availabilityZone`, not `AvailabilityZone`."""
+    message = f"Value ({value}) for parameter {name} is invalid. {sentence}".rstrip()
+    return Ec2Error("InvalidParameterValue", message)
+
+
+def invalid_parameter_value_text(sentence: str) -> Ec2Error:
+    """For the many cases where EC2 says it in a sentence of its own."""
+    return Ec2Error("InvalidParameterValue", sentence)
+
+
+def invalid_parameter_combination(first: str, second: str) -> Ec2Error:
+    message = f"The parameter {first} cannot be used with the parameter {second}"
+    return Ec2Error("InvalidParameterCombination", message)
+
+
+def invalid_parameter_combination_text(sentence: str) -> Ec2Error:
+    return Ec2Error("InvalidParameterCombination", sentence)
+
+
+def unsupported_operation(name: str) -> Ec2Error:
+    """Refuse a parameter that would change the result and that we cannot honour."""
+    message = f"The parameter {name} is not supported by this service."
+    return Ec2Error("UnsupportedOperation", message)
+
+
+def unsupported_operation_text(sentence: str) -> Ec2Error:
+    return Ec2Error("UnsupportedOperation", sentence)
+
+
+def too_many_ids(count: int, limit: int, noun: str) -> Ec2Error:
+    message = (  # the misspelling is EC2's
+        f"{count} exceeds the maximum number of {noun} IDs that can be specificied ({limit}). "
+        f"Please specify fewer than {limit} {noun} IDs."
+    )
+    return Ec2Error("InvalidRequest", message)
+
+
+def invalid_filter(name: str | None) -> Ec2Error:
+    name = "null" if name is None else name
+    return Ec2Error("InvalidParameterValue", f"The filter '{name}' is invalid")
+
+
+def too_many_filter_values(limit: int) -> Ec2Error:
+    message = f"The maximum number of filter values specified on a single call is {limit}"
+    return Ec2Error("InvalidParameterValue", message)
+
+
+def max_results_too_small(value: int, least: int) -> Ec2Error:
+    message = (
+        f"Value ( {value} ) for parameter maxResults is invalid. "
+        f"Expecting a value greater than {least}."
+    )
+    return Ec2Error("InvalidParameterValue", message)
+
+
+def max_results_too_large(value: int, most: int) -> Ec2Error:
+    message = (
+        f"Value ( {value} ) for parameter maxResults is invalid. "
+        f"Expecting a value less than {most}."
+    )
+    return Ec2Error("InvalidParameterValue", message)
+
+
+def invalid_next_token(token: str) -> Ec2Error:
+    return Ec2Error("InvalidNextToken", f"The token '{token}' is invalid")
+
+
+# -- instances
+
+
+def invalid_instance_id_malformed(text: str) -> Ec2Error:
+    return Ec2Error("InvalidInstanceID.Malformed", f'Invalid id: "{text}"')
+
+
+def invalid_instance_id_not_found(ids: Collection[str]) -> Ec2Error:
+    return Ec2Error("InvalidInstanceID.NotFound", _missing("instance ID", ids))
+
+
+def incorrect_instance_state_start(instance_id: str) -> Ec2Error:
+    message = f"The instance '{instance_id}' is not in a state from which it can be started."
+    return Ec2Error("IncorrectInstanceState", message)
+
+
+def incorrect_instance_state_stop(instance_id: str) -> Ec2Error:
+    message = f"This instance '{instance_id}' is not in a state from which it can be stopped."
+    return Ec2Error("IncorrectInstanceState", message)
+
+
+def incorrect_instance_state_never_ran(instance_id: str) -> Ec2Error:
+    message = (
+        f"Instance '{instance_id}' cannot be stopped as it has never reached the 'running' state."
+    )
+    return Ec2Error("IncorrectInstanceState", message)
+
+
+def incorrect_instance_state_reboot(instance_id: str) -> Ec2Error:
+    message = f"The instance '{instance_id}' is not in a state from which it can be rebooted."
+    return Ec2Error("IncorrectInstanceState", message)
+
+
+def operation_not_permitted(instance_id: str, verb: str, attribute: str) -> Ec2Error:
+    """Protection: `verb` is "terminated" or "stopped"; the attribute is what protects."""
+    message = (
+        f"The instance '{instance_id}' may not be {verb}. "
+        f"Modify its '{attribute}' instance attribute and try again."
+    )
+    return Ec2Error("OperationNotPermitted", message)
+
+
+def invalid_instance_type(names: Collection[str]) -> Ec2Error:
+    message = f"The following supplied instance types do not exist: [{', '.join(names)}]"
+    return Ec2Error("InvalidInstanceType", message)
+
+
+def invalid_value_for_instance_type(name: str) -> Ec2Error:
+    return Ec2Error("InvalidParameterValue", f"Invalid value '{name}' for InstanceType.")
+
+
+def insufficient_instance_capacity(type_name: str, zone: str, others: Collection[str]) -> Ec2Error:
+    message = (
+        f"We currently do not have sufficient {type_name} capacity in the Availability Zone you "
+        f"requested ({zone}). Our system will be working on provisioning additional capacity."
+    )
+    if others:
+        message += (
+            f" You can currently get {type_name} capacity by not specifying an Availability Zone "
+            f"in your request or choosing {', '.join(others)}."
+        )
+    return Ec2Error("InsufficientInstanceCapacity", message, 500)
+
+
+def insufficient_capacity() -> Ec2Error:
+    return Ec2Error("InsufficientInstanceCapacity", "Insufficient capacity.", 500)
+
+
+def instance_limit_exceeded(requested: int, limit: int) -> Ec2Error:
+    message = (
+        f"You have requested more instances ({requested}) than your current instance limit of "
+        f"{limit} allows for the specified instance type."
+    )
+    return Ec2Error("InstanceLimitExceeded", message)
+
+
+def idempotent_instance_terminated() -> Ec2Error:
+    message = (
+        "The client token you have provided is associated with a terminated instance. "
+        "Please use a different client token."
+    )
+    return Ec2Error("IdempotentInstanceTerminated", message)
+
+
+def user_data_too_long() -> Ec2Error:
+    return Ec2Error("InvalidParameterValue", "User data is limited to 16384 bytes")
+
+
+def user_data_not_base64() -> Ec2Error:
+    return Ec2Error("InvalidParameterValue", "Invalid BASE64 encoding of user data.")
+
+
+def invalid_block_device_mapping(sentence: str) -> Ec2Error:
+    return Ec2Error("InvalidBlockDeviceMapping", sentence)
+
+
+# -- images, keys, disks
+
+
+def invalid_ami_id_malformed(text: str) -> Ec2Error:
+    return Ec2Error("InvalidAMIID.Malformed", f'Invalid id: "{text}" (expecting "ami-...")')
+
+
+def invalid_ami_id_not_found(ids: Collection[str]) -> Ec2Error:
+    listed = f"'[{', '.join(ids)}]'"
+    if len(ids) == 1:
+        return Ec2Error("InvalidAMIID.NotFound", f"The image id {listed} does not exist")
+    return Ec2Error("InvalidAMIID.NotFound", f"The image ids {listed} do not exist")
+
+
+def not_authorized_for_images(ids: Collection[str]) -> Ec2Error:
+    return Ec2Error("AuthFailure", f"Not authorized for images: [{', '.join(ids)}]")
+
+
+def invalid_key_pair_not_found(names: Collection[str]) -> Ec2Error:
+    if len(names) == 1:
+        message = f"The key pair '{next(iter(names))}' does not exist"
+    else:
+        message = f"The key pairs '{', '.join(names)}' do not exist"
+    return Ec2Error("InvalidKeyPair.NotFound", message)
+
+
+def invalid_key_pair_duplicate(name: str) -> Ec2Error:
+    return Ec2Error("InvalidKeyPair.Duplicate", f"The keypair '{name}' already exists.")
+
+
+def invalid_key_format() -> Ec2Error:
+    return Ec2Error("InvalidKey.Format", "Key is not in valid OpenSSH public key format")
+
+
+def invalid_volume_id_malformed(text: str) -> Ec2Error:
+    # DescribeVolumes has no InvalidVolumeID.Malformed of late.
+    return invalid_parameter_value(text, "volumes", "Expected: 'vol-...'.")
+
+
+def invalid_volume_not_found(ids: Collection[str]) -> Ec2Error:
+    return Ec2Error("InvalidVolume.NotFound", _missing("volume", ids) + ".")
+
+
+# -- networks
+
+
+def invalid_vpc_id_not_found(ids: Collection[str]) -> Ec2Error:
+    return Ec2Error("InvalidVpcID.NotFound", _missing("vpc ID", ids))
+
+
+def invalid_vpc_id_malformed(text: str) -> Ec2Error:
+    # For malformed text too most actions say "not found".
+    return invalid_vpc_id_not_found([text])
+
+
+def invalid_subnet_id_malformed(text: str) -> Ec2Error:
+    return Ec2Error("InvalidSubnetId.Malformed", _expecting(text, "subnet"))
+
+
+def invalid_subnet_id_not_found(ids: Collection[str]) -> Ec2Error:
+    return Ec2Error("InvalidSubnetID.NotFound", _missing("subnet ID", ids))
+
+
+def missing_input_no_subnet(vpc_id: str) -> Ec2Error:
+    message = f"No subnets found for the default VPC '{vpc_id}'. Please specify a subnet."
+    return Ec2Error("MissingInput", message)
+
+
+def insufficient_free_addresses_in_subnet(subnet_id: str) -> Ec2Error:
+    message = (
+        f"There are not enough free addresses in subnet {subnet_id} to satisfy the requested "
+        "number of instances."
+    )
+    return Ec2Error("InsufficientFreeAddressesInSubnet", message)
+
+
+def invalid_ip_address_in_use(address: str) -> Ec2Error:
+    return Ec2Error("InvalidIPAddress.InUse", f"Address {address} is in use.")
+
+
+def address_reserved(address: str) -> Ec2Error:
+    message = f"Address {address} is in subnet's reserved address range"
+    return Ec2Error("InvalidParameterValue", message)
+
+
+def invalid_group_id_malformed(text: str) -> Ec2Error:
+    return Ec2Error("InvalidGroupId.Malformed", _expecting(text, "sg"))
+
+
+def invalid_group_not_found(ids: Collection[str]) -> Ec2Error:
+    return Ec2Error("InvalidGroup.NotFound", _missing("security group", ids))
+
+
+def invalid_group_name_not_found(name: str, vpc_id: str) -> Ec2Error:
+    message = f"The security group '{name}' does not exist in default VPC '{vpc_id}'"
+    return Ec2Error("InvalidGroup.NotFound", message)
+
+
+def invalid_route_table_id_malformed(text: str) -> Ec2Error:
+    return Ec2Error("InvalidRouteTableId.Malformed", _expecting(text, "rtb"))
+
+
+def invalid_route_table_id_not_found(ids: Collection[str]) -> Ec2Error:
+    return Ec2Error("InvalidRouteTableID.NotFound", _missing("routeTable ID", ids))
+
+
+def invalid_internet_gateway_id_malformed(text: str) -> Ec2Error:
+    return Ec2Error("InvalidInternetGatewayId.Malformed", _expecting(text, "igw"))
+
+
+def invalid_internet_gateway_id_not_found(ids: Collection[str]) -> Ec2Error:
+    return Ec2Error("InvalidInternetGatewayID.NotFound", _missing("internetGateway ID", ids))
+
+
+def invalid_network_acl_id_malformed(text: str) -> Ec2Error:
+    return Ec2Error("InvalidNetworkAclId.Malformed", _expecting(text, "acl"))
+
+
+def invalid_network_acl_id_not_found(ids: Collection[str]) -> Ec2Error:
+    return Ec2Error("InvalidNetworkAclID.NotFound", _missing("networkAcl ID", ids))
+
+
+def invalid_dhcp_options_id_malformed(text: str) -> Ec2Error:
+    return Ec2Error("InvalidDhcpOptionsId.Malformed", _expecting(text, "dopt"))
+
+
+def invalid_dhcp_options_id_not_found(ids: Collection[str]) -> Ec2Error:
+    return Ec2Error("InvalidDhcpOptionID.NotFound", _missing("dhcpOption ID", ids))
+
+
+def invalid_network_interface_id_malformed(text: str) -> Ec2Error:
+    return Ec2Error("InvalidNetworkInterfaceId.Malformed", _expecting(text, "eni"))
+
+
+def invalid_network_interface_id_not_found(ids: Collection[str]) -> Ec2Error:
+    return Ec2Error("InvalidNetworkInterfaceID.NotFound", _missing("networkInterface ID", ids))
+
+
+def invalid_network_interface_in_use(interface_id: str) -> Ec2Error:
+    return Ec2Error("InvalidNetworkInterface.InUse", f"Interface: [{interface_id}] in use.")
+
+
+# -- tags
+
+
+def invalid_id(text: str) -> Ec2Error:
+    return Ec2Error("InvalidID", f"The ID '{text}' is not valid")
+
+
+def tag_limit_exceeded(limit: int) -> Ec2Error:
+    message = f"The resultant tag set must not have more than {limit} user tags."
+    return Ec2Error("TagLimitExceeded", message)
+
+
+def invalid_tag_key_malformed() -> Ec2Error:
+    message = (
+        "The specified tag key is not valid. Tag keys cannot be empty or null, and cannot start "
+        "with aws:."
+    )
+    return Ec2Error("InvalidTagKey.Malformed", message)
+
+
+def _missing(noun: str, ids: Collection[str]) -> str:
+    listed = ", ".join(ids)
+    if len(ids) == 1:
+        return f"The {noun} '{listed}' does not exist"
+    return f"The {noun}s '{listed}' do not exist"
+
+
+def _expecting(text: str, prefix: str) -> str:
+    return f'Invalid id: "{text}" (expecting "{prefix}-...")'

@@ -1,0 +1,81 @@
+"""All that the agent on a host may run, and which parameters are places below our root.
+
+The agent refuses whatever is not here; a test holds every plan and every row against this table.
+
+Source: docs/architecture.md, "The host link".
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+MODULES: Final = ("Hyper-V", "CimCmdlets")
+"""Loaded by the agent before it says hello; the others load by themselves."""
+
+ALLOWED: Final[dict[str, tuple[str, ...]]] = {
+    "Agent\\Complete-File": ("Path", "Sha256", "Length"),
+    "Agent\\Compress-Journal": ("Tokens",),
+    "Agent\\Get-FileState": ("Path", "Hash"),
+    "Agent\\New-Folder": ("Path",),
+    "Agent\\Remove-Tree": ("Path",),
+    "Agent\\Test-Root": (),
+    "Agent\\Write-FileChunk": ("Path", "Offset", "Base64"),
+    "CimCmdlets\\Get-CimInstance": ("ClassName", "Namespace", "Filter"),
+    "CimCmdlets\\Invoke-CimMethod": ("InputObject", "MethodName", "Arguments"),
+    "Hyper-V\\Add-VMHardDiskDrive": (
+        "VM",
+        "ControllerType",
+        "ControllerNumber",
+        "ControllerLocation",
+        "Path",
+        "Passthru",
+    ),
+    "Hyper-V\\Add-VMNetworkAdapter": ("VM", "Name", "StaticMacAddress", "DeviceNaming", "Passthru"),
+    "Hyper-V\\Connect-VMNetworkAdapter": ("VMNetworkAdapter", "SwitchName"),
+    "Hyper-V\\Get-VHD": ("Path",),
+    "Hyper-V\\Get-VM": ("Id", "Name"),
+    "Hyper-V\\Get-VMHardDiskDrive": ("VM",),
+    "Hyper-V\\Get-VMHost": (),
+    "Hyper-V\\Get-VMNetworkAdapter": ("VM", "VMName"),
+    "Hyper-V\\Get-VMSwitch": (),
+    "Hyper-V\\New-VHD": ("Path", "ParentPath", "Differencing", "SizeBytes"),
+    "Hyper-V\\New-VM": ("Name", "Generation", "MemoryStartupBytes", "NoVHD", "Path"),
+    "Hyper-V\\Remove-VM": ("VM", "Force"),
+    "Hyper-V\\Remove-VMNetworkAdapter": ("VMNetworkAdapter",),
+    "Hyper-V\\Restart-VM": ("VM", "Force"),
+    "Hyper-V\\Set-VM": (
+        "VM",
+        "Notes",
+        "AutomaticStartAction",
+        "AutomaticStartDelay",
+        "AutomaticStopAction",
+        "CheckpointType",
+    ),
+    "Hyper-V\\Set-VMBios": ("VM", "StartupOrder"),
+    "Hyper-V\\Set-VMFirmware": ("VM", "EnableSecureBoot", "SecureBootTemplate", "FirstBootDevice"),
+    "Hyper-V\\Set-VMMemory": ("VM", "DynamicMemoryEnabled", "StartupBytes"),
+    "Hyper-V\\Set-VMNetworkAdapter": (
+        "VMNetworkAdapter",
+        "MacAddressSpoofing",
+        "DhcpGuard",
+        "RouterGuard",
+    ),
+    "Hyper-V\\Set-VMNetworkAdapterVlan": ("VMNetworkAdapter", "Access", "VlanId", "Untagged"),
+    "Hyper-V\\Set-VMProcessor": ("VM", "Count"),
+    "Hyper-V\\Start-VM": ("VM",),
+    "Hyper-V\\Stop-VM": ("VM", "TurnOff", "Force"),
+    "Microsoft.PowerShell.Diagnostics\\Get-WinEvent": ("FilterHashtable", "MaxEvents"),
+}
+
+PATHS: Final[dict[str, tuple[str, ...]]] = {
+    "Agent\\Complete-File": ("Path",),
+    "Agent\\Get-FileState": ("Path",),
+    "Agent\\New-Folder": ("Path",),
+    "Agent\\Remove-Tree": ("Path",),
+    "Agent\\Write-FileChunk": ("Path",),
+    "Hyper-V\\Add-VMHardDiskDrive": ("Path",),
+    "Hyper-V\\Get-VHD": ("Path",),
+    "Hyper-V\\New-VHD": ("Path", "ParentPath"),
+    "Hyper-V\\New-VM": ("Path",),
+}
+"""Parameters that take a `Path` (or a property of an earlier result) and nothing else."""

@@ -1,0 +1,365 @@
+"""One virtual machine of ours: what it looks like on its host, and the plans that change it.
+
+A VM of ours lives in `instances/NAME` below the host's root and carries Notes. Names are not
+unique in Hyper-V: a VM is known by its GUID, and before that is known by its exact name
+*and* its folder.
+
+Source: pages of the Hyper-V module (New-VM, Set-VMFirmware, ...) and of Msvm_ShutdownComponent.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from translators.hyperv.host import Answer, Argument, Call, Cim, Flat, Path, Plan, Ref
+
+INSTANCES: Final = Path("instances")
+IMAGES: Final = Path("images")
+OFF_STATES: Final = frozenset(
+    {"Off", "Saved", "FastSaved", "Hibernated", "OffCritical", "SavedCritical", "FastSavedCritical"}
+)
+RUNNING_STATES: Final = frozenset(
+    {
+        "Running",
+        "Paused",
+        "Pausing",
+        "Resuming",
+        "Reset",
+        "ForceReboot",
+        "RunningCritical",
+        "PausedCritical",
+        "PausingCritical",
+        "ResumingCritical",
+        "ResetCritical",
+    }
+)
+"""VMState by name (its numbers moved between builds); all others are on their way."""
+NOT_READY: Final = 32780
+"""Msvm_ShutdownComponent: the guest still boots."""
+
+_CIM: Final = "root\\virtualization\\v2"
+
+
+@dataclass(frozen=True, slots=True)
+class Adapter:
+    """The one network adapter of a VM; `mac` in EC2's form, `vlan` None for untagged."""
+
+    name: str
+    mac: str
+    switch: str
+    vlan: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Spec:
+    """How a VM is to be made. `secure_boot_template` None: secure boot off."""
+
+    name: str
+    generation: int
+    processors: int
+    memory_bytes: int
+    image_file: str
+    disk_bytes: int | None  # None: as large as the image
+    secure_boot_template: str | None
+    adapter: Adapter
+    notes: str
+    start_delay_seconds: int
+
+
+@dataclass(frozen=True, slots=True)
+class Vm:
+    """A VM as a look found it."""
+
+    id: str
+    name: str
+    state: str
+    notes: str
+    folder: str
+    uptime_seconds: int
+    heartbeat: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a look at one VM found: the VMs that are it (two are a fault), and its folder."""
+
+    vms: tuple[Vm, ...]
+    folder_exists: bool
+
+
+VM_PROPERTIES: Final[Mapping[str, str]] = {
+    "id": "Id:text",
+    "name": "Name:text",
+    "state": "State:text",
+    "notes": "Notes:text",
+    "folder": "Path:text",
+    "uptime_seconds": "Uptime.TotalSeconds:int",
+    "heartbeat": "Heartbeat:text",
+}
+
+
+def notes(deployment: str, name: str) -> str:
+    """Write the Notes of a VM of ours."""
+    return json.dumps({"ec2gw": deployment, "instance": name}, separators=(",", ":"))
+
+
+def owner(text: str) -> tuple[str, str] | None:
+    """Read the Notes of a VM: (deployment, name), or None for one that is not ours."""
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(found, dict):
+        return None
+    deployment, name = found.get("ec2gw"), found.get("instance")
+    if isinstance(deployment, str) and isinstance(name, str):
+        return deployment, name
+    return None
+
+
+def folder_of(root: str, name: str) -> str:
+    """The Windows folder of a VM of ours, to compare with; never sent to a host."""
+    return f"{root.rstrip(chr(92))}\\instances\\{name}"
+
+
+# -- looks
+
+
+def look(vm_id: str | None, name: str) -> Plan:
+    """Find the VM by its GUID, or by its name while that is not known.
+
+    None found is an error of the host: see `is_missing`.
+    """
+    key: dict[str, Argument] = {"Id": vm_id} if vm_id else {"Name": name}
+    return Plan("look", (Call("Hyper-V\\Get-VM", key, keep="vm", take=VM_PROPERTIES),))
+
+
+def look_at_folder(name: str) -> Plan:
+    """See whether anything of the VM is left in its folder."""
+    take = {"name": "Name:text"}
+    call = Call("Agent\\Get-FileState", {"Path": INSTANCES / name}, keep="folder", take=take)
+    return Plan("look-folder", (call,))
+
+
+def seen(answer: Answer) -> tuple[Vm, ...]:
+    """Read what `look` brought back."""
+    return tuple(read(row) for row in answer.results["vm"])
+
+
+def read(row: Mapping[str, Flat]) -> Vm:
+    """Shape one row of `VM_PROPERTIES`."""
+    heartbeat = row["heartbeat"]
+    uptime = row["uptime_seconds"]
+    return Vm(
+        id=str(row["id"]).lower(),
+        name=str(row["name"]),
+        state=str(row["state"]),
+        notes=str(row["notes"] or ""),
+        folder=str(row["folder"] or ""),
+        uptime_seconds=uptime if isinstance(uptime, int) else 0,
+        heartbeat=str(heartbeat) if heartbeat else None,
+    )
+
+
+def is_missing(identifier: str, activity_id: str) -> bool:
+    """Tell from an error's id whether Get-VM found no such VM.
+
+    Source: InvalidParameter from 2016 on, ObjectNotFound on older builds.
+    """
+    return identifier in {"InvalidParameter", "ObjectNotFound"} and activity_id.endswith("GetVM")
+
+
+# -- plans
+
+
+def create(spec: Spec) -> Plan:
+    """Make the VM whole but for its start; anything left of an earlier try goes first.
+
+    The Notes come last: a VM without them was never finished and never ran.
+    """
+    folder = INSTANCES / spec.name
+    vm = Ref("vm")
+    disk: dict[str, Argument] = {
+        "Path": folder / "root.vhdx",
+        "ParentPath": IMAGES / spec.image_file,
+        "Differencing": True,
+    }
+    if spec.disk_bytes is not None:
+        disk["SizeBytes"] = spec.disk_bytes
+    calls = [
+        Call("Agent\\Remove-Tree", {"Path": folder}),
+        Call("Agent\\New-Folder", {"Path": folder}),
+        Call("Hyper-V\\New-VHD", disk),
+        Call(
+            "Hyper-V\\New-VM",
+            {
+                "Name": spec.name,
+                "Generation": spec.generation,
+                "MemoryStartupBytes": spec.memory_bytes,
+                "NoVHD": True,
+                "Path": INSTANCES,
+            },
+            keep="vm",
+            take={"id": "Id:text"},
+        ),
+        Call("Hyper-V\\Set-VMProcessor", {"VM": vm, "Count": spec.processors}),
+        Call(
+            "Hyper-V\\Set-VMMemory",
+            {"VM": vm, "DynamicMemoryEnabled": False, "StartupBytes": spec.memory_bytes},
+        ),
+        # New-VM makes an adapter of its own, with a localised name and a dynamic MAC.
+        Call("Hyper-V\\Get-VMNetworkAdapter", {"VM": vm}, keep="made"),
+        Call("Hyper-V\\Remove-VMNetworkAdapter", {"VMNetworkAdapter": Ref("made")}),
+        *_adapter(vm, spec.adapter),
+        *_boot(vm, spec, folder),
+        Call(
+            "Hyper-V\\Set-VM",
+            {
+                "VM": vm,
+                "AutomaticStartAction": "StartIfRunning",
+                "AutomaticStartDelay": spec.start_delay_seconds,
+                "AutomaticStopAction": "ShutDown",
+                "CheckpointType": "Disabled",
+                "Notes": spec.notes,
+            },
+        ),
+    ]
+    return Plan("create", tuple(calls), changes=True)
+
+
+def _adapter(vm: Ref, adapter: Adapter) -> list[Call]:
+    """An adapter that is guarded before it is connected."""
+    nic = Ref("nic")
+    vlan: dict[str, Argument] = {"VMNetworkAdapter": nic, "Untagged": True}
+    if adapter.vlan is not None:
+        vlan = {"VMNetworkAdapter": nic, "Access": True, "VlanId": adapter.vlan}
+    return [
+        Call(
+            "Hyper-V\\Add-VMNetworkAdapter",
+            {
+                "VM": vm,
+                "Name": adapter.name,
+                "StaticMacAddress": adapter.mac.replace(":", "").upper(),
+                "DeviceNaming": "On",
+                "Passthru": True,
+            },
+            keep="nic",
+        ),
+        Call(
+            "Hyper-V\\Set-VMNetworkAdapter",
+            {
+                "VMNetworkAdapter": nic,
+                "MacAddressSpoofing": "Off",
+                "DhcpGuard": "On",
+                "RouterGuard": "On",
+            },
+        ),
+        Call("Hyper-V\\Set-VMNetworkAdapterVlan", vlan),
+        Call(
+            "Hyper-V\\Connect-VMNetworkAdapter",
+            {"VMNetworkAdapter": nic, "SwitchName": adapter.switch},
+        ),
+    ]
+
+
+def _boot(vm: Ref, spec: Spec, folder: Path) -> list[Call]:
+    """The root disk where the generation boots from: IDE 0:0, or SCSI 0:0 under UEFI."""
+    attach = Call(
+        "Hyper-V\\Add-VMHardDiskDrive",
+        {
+            "VM": vm,
+            "ControllerType": "IDE" if spec.generation == 1 else "SCSI",
+            "ControllerNumber": 0,
+            "ControllerLocation": 0,
+            "Path": folder / "root.vhdx",
+            "Passthru": True,
+        },
+        keep="disk",
+    )
+    if spec.generation == 1:
+        order = ["IDE", "CD", "LegacyNetworkAdapter", "Floppy"]
+        return [attach, Call("Hyper-V\\Set-VMBios", {"VM": vm, "StartupOrder": order})]
+    firmware: dict[str, Argument] = {"VM": vm, "FirstBootDevice": Ref("disk", at=0)}
+    if spec.secure_boot_template is None:
+        firmware["EnableSecureBoot"] = "Off"
+    else:
+        firmware["EnableSecureBoot"] = "On"
+        firmware["SecureBootTemplate"] = spec.secure_boot_template
+    return [attach, Call("Hyper-V\\Set-VMFirmware", firmware)]
+
+
+def start(vm_id: str) -> Plan:
+    """Start it; a running VM only warns."""
+    return _on("start", vm_id, Call("Hyper-V\\Start-VM", {"VM": Ref("vm")}))
+
+
+def turn_off(vm_id: str) -> Plan:
+    """Cut its power."""
+    stop = Call("Hyper-V\\Stop-VM", {"VM": Ref("vm"), "TurnOff": True, "Force": True})
+    return _on("turn-off", vm_id, stop)
+
+
+def reset(vm_id: str) -> Plan:
+    """Restart it hard."""
+    return _on("reset", vm_id, Call("Hyper-V\\Restart-VM", {"VM": Ref("vm"), "Force": True}))
+
+
+def shut_down(vm_id: str) -> Plan:
+    """Ask the guest to shut down; returns at once. The answer's `code` says what came of it."""
+    return _guest("shut-down", vm_id, "InitiateShutdown")
+
+
+def reboot(vm_id: str) -> Plan:
+    """Ask the guest to reboot; returns at once."""
+    return _guest("reboot", vm_id, "InitiateReboot")
+
+
+def remove(vm_id: str) -> Plan:
+    """Remove the VM's registration; its disks stay where they are."""
+    return _on("remove", vm_id, Call("Hyper-V\\Remove-VM", {"VM": Ref("vm"), "Force": True}))
+
+
+def sweep(name: str) -> Plan:
+    """Remove the VM's folder with all that is in it."""
+    return Plan("sweep", (Call("Agent\\Remove-Tree", {"Path": INSTANCES / name}),), changes=True)
+
+
+def code(results: Mapping[str, Sequence[Mapping[str, Flat]]]) -> int | None:
+    """Read the return value of `shut_down` and `reboot`."""
+    rows = results.get("result", ())
+    value = rows[0]["code"] if rows else None
+    return value if isinstance(value, int) else None
+
+
+def _on(purpose: str, vm_id: str, *calls: Call) -> Plan:
+    """Calls on the VM object, fetched by its GUID within the same plan."""
+    fetch = Call("Hyper-V\\Get-VM", {"Id": vm_id}, keep="vm")
+    return Plan(purpose, (fetch, *calls), changes=True)
+
+
+def _guest(purpose: str, vm_id: str, method: str) -> Plan:
+    # WQL has no parameters; a UUID object cannot carry a quote into it.
+    component = {
+        "Namespace": _CIM,
+        "ClassName": "Msvm_ShutdownComponent",
+        "Filter": f"SystemName='{str(uuid.UUID(vm_id)).upper()}'",
+    }
+    ask: dict[str, Argument] = {
+        "InputObject": Ref("guest", at=0),
+        "MethodName": method,
+        "Arguments": {"Force": Cim("boolean", True), "Reason": "Requested through the EC2 API"},
+    }
+    return Plan(
+        purpose,
+        (
+            Call("CimCmdlets\\Get-CimInstance", component, keep="guest"),
+            Call(
+                "CimCmdlets\\Invoke-CimMethod", ask, keep="result", take={"code": "ReturnValue:int"}
+            ),
+        ),
+        changes=True,
+    )
