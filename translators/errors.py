@@ -105,8 +105,7 @@ def invalid_parameter_combination_text(sentence: str) -> Ec2Error:
 
 def unsupported_operation(name: str) -> Ec2Error:
     """Refuse a parameter that would change the result and that we cannot honour."""
-    message = f"The parameter {name} is not supported by this service."
-    return Ec2Error("UnsupportedOperation", message)
+    return unsupported_operation_text(f"The parameter {name} is not supported by this service.")
 
 
 def unsupported_operation_text(sentence: str) -> Ec2Error:
@@ -122,8 +121,7 @@ def too_many_ids(count: int, limit: int, noun: str) -> Ec2Error:
 
 
 def invalid_filter(name: str | None) -> Ec2Error:
-    name = "null" if name is None else name
-    return Ec2Error("InvalidParameterValue", f"The filter '{name}' is invalid")
+    return invalid_parameter_value_text(f"The filter '{name or 'null'}' is invalid")
 
 
 def too_many_filter_values(limit: int) -> Ec2Error:
@@ -131,20 +129,9 @@ def too_many_filter_values(limit: int) -> Ec2Error:
     return Ec2Error("InvalidParameterValue", message)
 
 
-def max_results_too_small(value: int, least: int) -> Ec2Error:
-    message = (
-        f"Value ( {value} ) for parameter maxResults is invalid. "
-        f"Expecting a value greater than {least}."
-    )
-    return Ec2Error("InvalidParameterValue", message)
-
-
-def max_results_too_large(value: int, most: int) -> Ec2Error:
-    message = (
-        f"Value ( {value} ) for parameter maxResults is invalid. "
-        f"Expecting a value less than {most}."
-    )
-    return Ec2Error("InvalidParameterValue", message)
+def invalid_max_results(value: int, expected: str) -> Ec2Error:
+    """Say what was expected: "greater than 5"."""
+    return invalid_parameter_value(f" {value} ", "maxResults", f"Expecting a value {expected}.")
 
 
 def invalid_next_token(token: str) -> Ec2Error:
@@ -162,8 +149,9 @@ def invalid_instance_id_not_found(ids: Collection[str]) -> Ec2Error:
     return Ec2Error("InvalidInstanceID.NotFound", _missing("instance ID", ids))
 
 
-def incorrect_instance_state_start(instance_id: str) -> Ec2Error:
-    message = f"The instance '{instance_id}' is not in a state from which it can be started."
+def incorrect_instance_state(instance_id: str, verb: str) -> Ec2Error:
+    """`verb` is "started" or "rebooted"."""
+    message = f"The instance '{instance_id}' is not in a state from which it can be {verb}."
     return Ec2Error("IncorrectInstanceState", message)
 
 
@@ -176,11 +164,6 @@ def incorrect_instance_state_never_ran(instance_id: str) -> Ec2Error:
     message = (
         f"Instance '{instance_id}' cannot be stopped as it has never reached the 'running' state."
     )
-    return Ec2Error("IncorrectInstanceState", message)
-
-
-def incorrect_instance_state_reboot(instance_id: str) -> Ec2Error:
-    message = f"The instance '{instance_id}' is not in a state from which it can be rebooted."
     return Ec2Error("IncorrectInstanceState", message)
 
 
@@ -266,11 +249,7 @@ def not_authorized_for_images(ids: Collection[str]) -> Ec2Error:
 
 
 def invalid_key_pair_not_found(names: Collection[str]) -> Ec2Error:
-    if len(names) == 1:
-        message = f"The key pair '{next(iter(names))}' does not exist"
-    else:
-        message = f"The key pairs '{', '.join(names)}' do not exist"
-    return Ec2Error("InvalidKeyPair.NotFound", message)
+    return Ec2Error("InvalidKeyPair.NotFound", _missing("key pair", names))
 
 
 def invalid_key_pair_duplicate(name: str) -> Ec2Error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -43,3 +44,6 @@ class Settings:
     instance_limit: int = 10_000
     """Instances not terminated, per account and region."""
     laboratory: bool = False
+    token_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    """Seals the tokens of pages. The service derives it from its key file, so that tokens outlive
+    a restart and are good in every process; by default they die with the settings."""

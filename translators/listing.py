@@ -1,0 +1,184 @@
+"""The one way in which rows are described: ids, filters, tags, order and pages, for every action.
+
+A `Resource` says all that differs. Lists run on Core over (key, version) and never load a row:
+what is shown of the rows is the view's, and only of those that are answered.
+
+Source: EC2 API Reference, "Describe" actions; docs/performance.md, "Data access".
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from state import ids, models
+from translators import errors, filters, paging
+from translators.errors import Ec2Error
+from translators.filters import Condition, Filter
+from translators.registry import Context
+from translators.views import Fragments
+
+View = Callable[[Context, Sequence[int]], Mapping[int, dict[str, object]]]
+Visible = Callable[[Context], Condition]
+_IDS_AT_ONCE: Final = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """What an action describes, and by which words."""
+
+    action: str
+    kind: str | None
+    """EC2's resource type, as in a tag; None where there are no tags."""
+    model: type[models.Base]
+    prefix: str
+    id_member: str
+    """The request's member for ids, "InstanceIds"."""
+    ids_word: str
+    """That member in EC2's sentences, "instancesSet"."""
+    malformed: Callable[[str], Ec2Error]
+    not_found: Callable[[Collection[str]], Ec2Error]
+    filters: Mapping[str, Filter]
+    view: View
+    visible: Visible | None = None
+    """Who sees it; by default the account that owns it, in its region."""
+    max_results: tuple[int, int] = (5, 1000)
+    cut_max_results: bool = False
+    """Older actions lower a MaxResults that is too large, newer ones refuse it."""
+    ids_limit: int = _IDS_AT_ONCE
+    pages_ids: bool = False
+    """Whether ids and MaxResults go together; in most actions they do not."""
+
+    @property
+    def columns(self) -> sa.ColumnCollection[str, sa.Column[Any]]:
+        """The columns of its table."""
+        return self.model.__table__.c  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The rows to answer, in order, and the token for the next page if there is one."""
+
+    resource: Resource
+    pairs: list[tuple[int, int]]
+    next_token: str | None
+    load: Callable[[Sequence[int]], Mapping[int, dict[str, object]]]
+
+    @property
+    def keys(self) -> list[int]:
+        """The rows' keys, in order."""
+        return [key for key, _ in self.pairs]
+
+    def fragments(self) -> Fragments:
+        """The rows as references; only where the version is raised by all that the view shows."""
+        return Fragments(self.resource.kind or self.resource.action, self.pairs, self.load)
+
+    def views(self) -> list[dict[str, object]]:
+        """The rows as they are shown, loaded now."""
+        loaded = self.load(self.keys)
+        return [loaded[key] for key in self.keys]
+
+    def answer(self, member: str, items: object) -> dict[str, object]:
+        """The answer with that list; without a NextToken where there is no more."""
+        if self.next_token is None:
+            return {member: items}
+        return {member: items, "NextToken": self.next_token}
+
+
+def describe(
+    ctx: Context,
+    resource: Resource,
+    request: Mapping[str, Any],
+    *,
+    where: Sequence[Condition] = (),
+) -> Page:
+    """Find what the request asks for, oldest first.
+
+    `where` narrows what exists for this request; an id outside of it is not found.
+
+    :raises Ec2Error: malformed or unknown ids (the form first), unknown filters, MaxResults out
+        of its bounds or beside ids, a NextToken of another query
+    """
+    named: Sequence[str] = request.get(resource.id_member) or ()
+    limit = paging.limit(request, resource.max_results, cut=resource.cut_max_results)
+    if named and limit is not None and not resource.pages_ids:
+        raise errors.invalid_parameter_combination(resource.ids_word, "maxResults")
+    after = paging.after(ctx, resource.action, request)
+    load = functools.partial(resource.view, ctx)
+    requested = request.get("Filters") or ()
+
+    found: Mapping[str, tuple[int, int]] = {}
+    if named:
+        found = find(ctx, resource, named, where=where)
+        if not requested and limit is None:
+            return Page(resource, sorted(found.values()), None, load)
+    columns = resource.columns
+    compiled = filters.compile(
+        ctx, requested, resource.filters, kind=resource.kind, key=columns.key
+    )
+    query = sa.select(columns.key, columns.version).where(
+        _visible(ctx, resource, driven=bool(named) or compiled.driven),
+        *where,
+        *compiled.conditions,
+    )
+    if named:
+        query = query.where(columns.key.in_([key for key, _ in found.values()]))
+    if after:
+        query = query.where(columns.key > after)
+    query = query.order_by(columns.key)
+    if limit is not None:
+        query = query.limit(limit + 1)
+    pairs = [(row[0], row[1]) for row in ctx.session.execute(query)]
+    if limit is None or len(pairs) <= limit:
+        return Page(resource, pairs, None, load)
+    del pairs[limit:]
+    following = paging.token(ctx, resource.action, request, pairs[-1][0])
+    return Page(resource, pairs, following, load)
+
+
+def find(
+    ctx: Context,
+    resource: Resource,
+    named: Collection[str],
+    *,
+    where: Sequence[Condition] = (),
+) -> dict[str, tuple[int, int]]:
+    """The (key, version) of each id, in the order of the ids.
+
+    :raises Ec2Error: for the first malformed id, else for all that do not exist
+    """
+    if len(named) > resource.ids_limit:
+        noun = (resource.kind or "resource").replace("-", " ")
+        raise errors.too_many_ids(len(named), resource.ids_limit, noun)
+    for text in named:
+        if not text:
+            raise errors.invalid_parameter_value("", resource.ids_word, "The value cannot be empty")
+        if not ids.is_well_formed(resource.prefix, text):
+            raise resource.malformed(text)
+    columns = resource.columns
+    query = sa.select(columns.id, columns.key, columns.version).where(
+        columns.id.in_(list(dict.fromkeys(named))), _visible(ctx, resource, driven=True), *where
+    )
+    found = {row[0]: (row[1], row[2]) for row in ctx.session.execute(query)}
+    if missing := [text for text in dict.fromkeys(named) if text not in found]:
+        raise resource.not_found(missing)
+    return {text: found[text] for text in dict.fromkeys(named)}
+
+
+def owned(ctx: Context, resource: Resource, *, driven: bool = False) -> Condition:
+    """What the account has in the region; `driven` keeps the index on it out of the plan."""
+    account, region = resource.columns.account_key, resource.columns.region
+    if driven:
+        # The rows are found by other means; walking all that the account has costs O(N).
+        return sa.and_(account + 0 == ctx.account_key, region + "" == ctx.region)
+    return sa.and_(account == ctx.account_key, region == ctx.region)
+
+
+def _visible(ctx: Context, resource: Resource, *, driven: bool) -> Condition:
+    if resource.visible is not None:
+        return resource.visible(ctx)
+    return owned(ctx, resource, driven=driven)

@@ -1,0 +1,102 @@
+"""Regions and Availability Zones: what hosts and networks make of them.
+
+A region exists where a host or a network is; "*" (the laboratory) stands for every region that
+AWS knows. A zone is a region's name and one letter.
+
+Source: design of zones in docs/architecture.md; AWS Regions and Zones User Guide, "AZ IDs".
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Final
+
+import botocore.session
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from state.models import Host, Network
+
+ANY: Final = "*"
+_DIRECTIONS: Final = {
+    "northeast": "ne",
+    "northwest": "nw",
+    "southeast": "se",
+    "southwest": "sw",
+    "north": "n",
+    "south": "s",
+    "east": "e",
+    "west": "w",
+    "central": "c",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """An Availability Zone; `id` is the same place for every account, as AWS's zone ids are."""
+
+    name: str
+    letter: str
+    id: str
+    region: str
+
+
+def zones(session: Session, region: str) -> list[Zone]:
+    """The region's zones by name; none where nothing was configured."""
+    places = sa.union(
+        sa.select(Host.zone_letter).where(Host.region.in_([region, ANY]), Host.state != "removed"),
+        sa.select(Network.zone_letter).where(Network.region.in_([region, ANY])),
+    )
+    return [
+        Zone(f"{region}{letter}", letter, zone_id(region, letter), region)
+        for letter in sorted(session.scalars(places))
+    ]
+
+
+def regions(session: Session) -> list[str]:
+    """The regions that may be listed, by name."""
+    configured = _configured(session)
+    if ANY in configured:
+        return sorted((configured - {ANY}) | _known(("aws",)))
+    return sorted(configured)
+
+
+def exists(session: Session, region: str) -> bool:
+    """Tell whether requests may be for that region."""
+    configured = _configured(session)
+    return region in configured or (ANY in configured and region in _known(_PARTITIONS))
+
+
+def zone_id(region: str, letter: str) -> str:
+    """The zone's id as AWS writes it.
+
+    >>> zone_id("us-east-1", "b"), zone_id("ap-northeast-2", "a")
+    ('use1-az2', 'apne2-az1')
+    """
+    head, *middle, number = region.split("-")
+    short = "".join(_DIRECTIONS.get(part, part[:1]) for part in middle)
+    return f"{head}{short}{number}-az{ord(letter) - ord('a') + 1}"
+
+
+_PARTITIONS: Final = ("aws", "aws-cn", "aws-us-gov")
+
+
+def _configured(session: Session) -> set[str]:
+    return set(
+        session.scalars(
+            sa.union(
+                sa.select(Host.region).where(Host.state != "removed"), sa.select(Network.region)
+            )
+        )
+    )
+
+
+@functools.cache
+def _known(partitions: tuple[str, ...]) -> frozenset[str]:
+    session = botocore.session.Session()
+    return frozenset(
+        name
+        for partition in partitions
+        for name in session.get_available_regions("ec2", partition_name=partition)
+    )
