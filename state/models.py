@@ -417,9 +417,8 @@ class Work(Base):
     instance_key: Mapped[int] = mapped_column(ForeignKey("instance.key"), primary_key=True)
     token: Mapped[str | None] = mapped_column(String(32))  # written before it is sent
     purpose: Mapped[str | None]  # of the plan that the token guards
+    generation: Mapped[int] = mapped_column(default=0)  # of the intent that it was made for
     begun_at: Mapped[dt.datetime | None]
-    tries: Mapped[int] = mapped_column(default=0)
-    not_before: Mapped[dt.datetime | None]
     trouble: Mapped[str | None]
 
 

@@ -36,6 +36,9 @@ class Settings:
     reboot_deadline_seconds: float = 240
     launch_deadline_seconds: float = 900
     """A launch that has not come to run by then has failed."""
+    survey_shortest_seconds: float = 2
+    survey_longest_seconds: float = 60
+    """A host is surveyed at five times the survey's duration, kept between these two."""
     terminated_visible_seconds: float = 3600
     client_token_seconds: float = 24 * 3600
     processor_overcommit: float = 4.0

@@ -165,12 +165,13 @@ def read(row: Mapping[str, Flat]) -> Vm:
     )
 
 
-def is_missing(identifier: str, activity_id: str) -> bool:
-    """Tell from an error's id whether Get-VM found no such VM.
+def is_missing(error_id: str) -> bool:
+    """Tell from an error's whole id whether Get-VM found no such VM.
 
-    Source: InvalidParameter from 2016 on, ObjectNotFound on older builds.
+    Source: InvalidParameter on recent builds, ObjectNotFound on others.
     """
-    return identifier in {"InvalidParameter", "ObjectNotFound"} and activity_id.endswith("GetVM")
+    identifier, _comma, cmdlet = error_id.partition(",")
+    return identifier in {"InvalidParameter", "ObjectNotFound"} and cmdlet.endswith(".GetVM")
 
 
 # -- plans

@@ -23,6 +23,16 @@ _START_SPREAD_SECONDS: Final = 60
 
 
 @dataclass(frozen=True, slots=True)
+class Attempt:
+    """The last token that was written down for an instance, sent or not."""
+
+    token: str
+    purpose: str
+    generation: int
+    begun_at: dt.datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """An instance as its owner wants it, with what its host needs to know."""
 
@@ -39,8 +49,7 @@ class Intent:
     vm_id: str | None
     spec: vm.Spec
     keeps_disk: bool
-    token: str | None
-    token_purpose: str | None
+    attempt: Attempt | None
     settings: Settings
     last: Last | None = None
 
@@ -103,10 +112,15 @@ def load(session: Session, key: int, settings: Settings, now: dt.datetime) -> In
             start_delay_seconds=zlib.crc32(instance.id.encode()) % _START_SPREAD_SECONDS,
         ),
         keeps_disk=volume is not None and not volume.delete_on_termination,
-        token=work.token if work else None,
-        token_purpose=work.purpose if work else None,
+        attempt=_attempt(work),
         settings=settings,
     )
+
+
+def _attempt(work: models.Work | None) -> Attempt | None:
+    if work is None or work.token is None or work.purpose is None or work.begun_at is None:
+        return None
+    return Attempt(work.token, work.purpose, work.generation, work.begun_at)
 
 
 def _disk_bytes(volume: models.Volume | None, image: models.Image) -> int | None:
@@ -133,6 +147,7 @@ def begin_attempt(
         work = models.Work(instance_key=intent.key)
         session.add(work)
     work.token, work.purpose, work.begun_at = token, purpose, now
+    work.generation = intent.generation
     return True
 
 

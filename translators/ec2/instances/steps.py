@@ -120,7 +120,7 @@ def terminate(intent: Intent, sight: vm.Sight) -> Decision:
         if mine.state in vm.OFF_STATES:
             return _try(intent, vm.remove(mine.id))
         return _try(intent, vm.turn_off(mine.id))
-    removed_by_us = intent.token_purpose in {"remove", "sweep"}
+    removed_by_us = intent.attempt is not None and intent.attempt.purpose in {"remove", "sweep"}
     if intent.vm_id is not None and not removed_by_us:
         return Elsewhere()
     if sight.folder_exists and not intent.keeps_disk:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -64,6 +64,33 @@ class Report:
     unsettled: bool = False
     """A suspicion waits for a second survey: look again soon."""
 
+    def says_something(self) -> bool:
+        """Whether there is anything to write beside the host's own figures."""
+        return bool(
+            self.looks
+            or self.ended
+            or self.restarted
+            or self.running
+            or self.vanished
+            or self.moved
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """An instance's row and the look that was kept of it."""
+
+    key: int
+    id: str
+    phase: lifecycle.Phase
+    phase_since: dt.datetime
+    vm_id: str | None
+    host_key: int
+    vm_state: str | None
+    heartbeat: str | None
+    host_boot_time: dt.datetime | None
+    addresses: list[str] | None
+
 
 class Watch:
     """The memory that one driver keeps of its host between surveys."""
@@ -74,8 +101,13 @@ class Watch:
         self._off: set[int] = set()
         self._missing: dict[int, dt.datetime] = {}
 
-    def compare(self, session: Session, survey: Survey) -> Report:
-        """Hold a survey against the rows. Reads only."""
+    def compare(
+        self, session: Session, survey: Survey, addresses: Mapping[str, list[str]]
+    ) -> Report:
+        """Hold a survey, and what the guests say of their addresses, against the rows.
+
+        Reads only.
+        """
         report = Report()
         seen = {one.vm.id: one for one in survey.vms}
         rows = _rows(session, self._host_key, list(seen))
@@ -85,7 +117,7 @@ class Watch:
             one = seen.get(row.vm_id) if row.vm_id else None
             if one is not None and row.host_key != self._host_key:
                 report.moved.append(row.key)
-            if one is not None and _changed(row, one, survey):
+            if one is not None and _changed(row, one, survey, addresses):
                 report.looks[row.key] = one
             if row.phase in lifecycle.WORKING or row.phase_since >= survey.started_at:
                 continue
@@ -95,7 +127,7 @@ class Watch:
             elif one.vm.state in vm.OFF_STATES and row.phase == "running":
                 off.add(row.key)
                 if row.key in self._off:
-                    self._explain(row, survey, report)
+                    self._explain(row, one, survey, report)
             elif one.vm.state in vm.RUNNING_STATES and row.phase == "stopped":
                 report.running.append(row.key)
         report.unsettled = bool(off - self._off) or bool(missing)
@@ -105,14 +137,14 @@ class Watch:
         self._off, self._missing = off, missing
         return report
 
-    def _explain(self, row: sa.Row[Any], survey: Survey, report: Report) -> None:
+    def _explain(self, row: _Known, one: SurveyedVm, survey: Survey, report: Report) -> None:
         before = row.host_boot_time
         if before is not None and survey.boot_time - before > _RESTARTED_BY:
             report.restarted.append(row.key)
         else:
-            report.ended.append(Ended(row.key, row.id, row.vm_id, row.phase_since))
+            report.ended.append(Ended(row.key, row.id, one.vm.id, row.phase_since))
 
-    def _count_others(self, rows: Sequence[sa.Row[Any]], survey: Survey, report: Report) -> None:
+    def _count_others(self, rows: Sequence[_Known], survey: Survey, report: Report) -> None:
         known = {row.vm_id for row in rows if row.vm_id}
         names = {row.id for row in rows}
         for one in survey.vms:
@@ -197,7 +229,7 @@ def _move(
     moved.append((instance.id, found))
 
 
-def _rows(session: Session, host_key: int, seen: Sequence[str]) -> Sequence[sa.Row[Any]]:
+def _rows(session: Session, host_key: int, seen: Sequence[str]) -> Sequence[_Known]:
     """Instances of this host, and those of others whose VM stands here now."""
     instance, look = models.Instance, models.Look
     query = (
@@ -211,25 +243,30 @@ def _rows(session: Session, host_key: int, seen: Sequence[str]) -> Sequence[sa.R
             look.vm_state,
             look.heartbeat,
             look.host_boot_time,
+            look.addresses,
         )
         .select_from(instance)
         .outerjoin(look, look.instance_key == instance.key)
         .where(instance.phase != "terminated")
     )
-    here = session.execute(query.where(instance.host_key == host_key)).all()
+    here = [_Known(*row) for row in session.execute(query.where(instance.host_key == host_key))]
     known = {row.vm_id for row in here}
     others = [guid for guid in seen if guid not in known]
-    guests: list[sa.Row[Any]] = []
-    for start in range(0, len(others), 500):
-        part = others[start : start + 500]
-        guests += session.execute(
-            query.where(instance.host_key != host_key, instance.vm_id.in_(part))
-        ).all()
+    guests: list[_Known] = []
+    for start in range(0, len(others), 500):  # SQLite bounds the variables of a statement
+        part = query.where(
+            instance.host_key != host_key, instance.vm_id.in_(others[start : start + 500])
+        )
+        guests.extend(_Known(*row) for row in session.execute(part))
     return [*here, *guests]
 
 
-def _changed(row: sa.Row[Any], one: SurveyedVm, survey: Survey) -> bool:
+def _changed(
+    row: _Known, one: SurveyedVm, survey: Survey, addresses: Mapping[str, list[str]]
+) -> bool:
     if (row.vm_state, row.heartbeat) != (one.vm.state, one.vm.heartbeat):
+        return True
+    if addresses.get(one.vm.id, row.addresses) != row.addresses:
         return True
     if one.vm.state in vm.OFF_STATES:
         return False

@@ -1,0 +1,280 @@
+"""The driver of one host: takes its lock, raises its epoch, surveys it and hands out its work.
+
+Source: docs/architecture.md, "One driver per host", "Fencing", "Survey".
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from ec2gw.engine import hand, lock
+from state import models, store
+from translators.ec2.instances import intents, surveys
+from translators.hyperv import host as port
+from translators.hyperv import survey as looks
+from translators.settings import Settings
+
+_log = logging.getLogger("ec2gw.engine.driver")
+_HANDS: Final = 4
+_POLL_SECONDS: Final = 1.0
+_SURVEY_SECONDS: Final = 300.0
+_FIGURES_SECONDS: Final = 10.0
+"""A host's figures are written so often when nothing else changed."""
+
+
+class Link(port.Host, Protocol):
+    """A host that is let go of in the end."""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What every driver is given."""
+
+    state: store.Store
+    settings: Settings
+    run_folder: Path
+    make_link: Callable[[int, int], Link]
+    """(host's key, epoch) -> its link."""
+    now: Callable[[], dt.datetime]
+
+
+class Driver:
+    """Drives one host until told to stop; begins again after whatever ends it."""
+
+    def __init__(self, given: Given, host_key: int, host_name: str) -> None:
+        self._given = given
+        self.host_key = host_key
+        self.host_name = host_name
+        self.surveyed = threading.Event()
+        """Set after the first survey, whatever came of it."""
+        self._stopping = threading.Event()
+        self._bell = threading.Event()
+        self._survey_bell = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"driver-{host_name}", daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Say that there is something to do."""
+        self._bell.set()
+
+    def stop(self, wait_seconds: float) -> None:
+        """End; what is under way on the host goes on there and is found again later."""
+        self._stopping.set()
+        self._bell.set()
+        self._survey_bell.set()
+        self._thread.join(wait_seconds)
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._hold()
+            except lock.Taken:
+                self._log(logging.INFO, "driver-elsewhere")
+            except Exception as error:  # the thread's boundary: say it, begin again
+                self._log(logging.ERROR, "driver-ended", error=f"{type(error).__name__}: {error}")
+                _log.debug("driver-ended", exc_info=True)
+            self.surveyed.set()
+            self._stopping.wait(2)
+
+    def _hold(self) -> None:
+        held = lock.FileLock(self._given.run_folder / f"driver-{self.host_key}.lock")
+        try:
+            epoch = self._given.state.write(self._raise_epoch)
+            self._log(logging.INFO, "driver-begins", epoch=epoch)
+            link = self._given.make_link(self.host_key, epoch)
+            try:
+                self._drive(link)
+            finally:
+                link.close()
+        finally:
+            held.release()
+
+    def _raise_epoch(self, session: Session) -> int:
+        host = session.get_one(models.Host, self.host_key)
+        host.epoch += 1
+        return host.epoch
+
+    def _drive(self, link: Link) -> None:
+        deposed = threading.Event()
+        worker = hand.Hand(
+            self._given.state,
+            link,
+            self._given.settings,
+            host_name=self.host_name,
+            now=self._given.now,
+            stopping=self._stopping,
+        )
+        watch = threading.Thread(
+            target=self._survey_for_ever,
+            args=(link, deposed),
+            name=f"survey-{self.host_name}",
+            daemon=True,
+        )
+        watch.start()
+        try:
+            self._hand_out(worker, deposed)
+        finally:
+            deposed.set()
+            self._survey_bell.set()
+            watch.join(5)
+        if not self._stopping.is_set():
+            raise RuntimeError("the host has seen a newer epoch: another driver is at work there")
+
+    # -- work
+
+    def _hand_out(self, worker: hand.Hand, deposed: threading.Event) -> None:
+        busy: dict[int, Future[hand.Later | hand.AtRest]] = {}
+        later: dict[int, tuple[float, int]] = {}
+        with ThreadPoolExecutor(_HANDS, f"hand-{self.host_name}") as pool:
+            while not self._stopping.is_set() and not deposed.is_set():
+                self._bell.clear()
+                self._collect(busy, later, deposed)
+                with self._given.state.read() as session:
+                    due = intents.due(session, self.host_key)
+                wait = _POLL_SECONDS
+                generations = {key: generation for key, _phase, generation in due}
+                for key in later.keys() - generations.keys():
+                    del later[key]
+                for key, generation in generations.items():
+                    if key in busy:
+                        continue
+                    at, known = later.get(key, (0.0, generation))
+                    left = at - time.monotonic()
+                    if left > 0 and known == generation:
+                        wait = min(wait, left)
+                        continue
+                    later[key] = (0.0, generation)
+                    busy[key] = pool.submit(worker.advance, key)
+                    busy[key].add_done_callback(lambda _done: self._bell.set())
+                self._bell.wait(max(wait, 0.01))
+
+    def _collect(
+        self,
+        busy: dict[int, Future[hand.Later | hand.AtRest]],
+        later: dict[int, tuple[float, int]],
+        deposed: threading.Event,
+    ) -> None:
+        for key in [key for key, future in busy.items() if future.done()]:
+            try:
+                outcome = busy.pop(key).result()
+            except port.Fenced:
+                deposed.set()
+                return
+            except Exception as error:  # one instance's fault must not hold up the others
+                self._log(
+                    logging.ERROR, "hand-failed", key=key, error=f"{type(error).__name__}: {error}"
+                )
+                _log.debug("hand-failed", exc_info=True)
+                outcome = hand.Later(5.0)
+            if isinstance(outcome, hand.Later):
+                _at, generation = later.get(key, (0.0, 0))
+                later[key] = (time.monotonic() + outcome.seconds, generation)
+            else:
+                later.pop(key, None)
+                self._survey_bell.set()
+
+    # -- surveys
+
+    def _survey_for_ever(self, link: Link, deposed: threading.Event) -> None:
+        with self._given.state.read() as session:
+            deployment = session.scalars(sa.select(models.Deployment.id)).one()
+        watch = surveys.Watch(self.host_key, deployment)
+        told = frozenset[str]()
+        written = 0.0
+        while not self._stopping.is_set() and not deposed.is_set():
+            self._survey_bell.clear()
+            began = time.monotonic()
+            unsettled = False
+            try:
+                report, wrote = self._survey(link, watch, time.monotonic() - written)
+                written = time.monotonic() if wrote else written
+                unsettled = report.unsettled
+                strays = frozenset(report.strays)
+                for name in sorted(strays - told):
+                    self._log(logging.WARNING, "stray-vm", vm=name)
+                told = strays
+            except port.Fenced:
+                deposed.set()
+                self._bell.set()
+            except port.HostError as error:
+                self._out_of_reach(error)
+            except Exception as error:  # the thread's boundary: a survey must not be the last
+                self._log(logging.ERROR, "survey-failed", error=f"{type(error).__name__}: {error}")
+                _log.debug("survey-failed", exc_info=True)
+            self.surveyed.set()
+            self._pause(time.monotonic() - began, unsettled)
+
+    def _pause(self, took: float, unsettled: bool) -> None:
+        settings = self._given.settings
+        least = min(5 * took, settings.survey_longest_seconds)
+        pause = min(
+            max(5 * took, settings.survey_shortest_seconds), settings.survey_longest_seconds
+        )
+        if unsettled:
+            pause = max(least, settings.survey_shortest_seconds / 4)
+        # Sooner after a change, but never so often that surveys are all that the host does.
+        soonest = min(pause, max(least, settings.survey_shortest_seconds / 4))
+        if not self._stopping.wait(soonest):
+            self._survey_bell.wait(pause - soonest)
+
+    def _survey(self, link: Link, watch: surveys.Watch, age: float) -> tuple[surveys.Report, bool]:
+        started = self._given.now()
+        seen = looks.read(link.run(looks.look(), deadline_seconds=_SURVEY_SECONDS), started)
+        addresses: dict[str, list[str]] = {}
+        if seen.vms:
+            addresses = looks.read_addresses(link.run(looks.addresses(), deadline_seconds=60))
+        with self._given.state.read() as session:
+            report = watch.compare(session, seen, addresses)
+            host = session.get_one(models.Host, self.host_key)
+            back = not host.reachable
+        endings: dict[str, tuple[looks.Ending, dt.datetime]] = {}
+        if report.ended:
+            endings = self._endings(link)
+        if not (back or report.says_something() or age > _FIGURES_SECONDS):
+            return report, False
+        moved = self._given.state.write(
+            lambda session: surveys.apply(
+                session, self.host_key, report, seen, endings, addresses, self._given.now()
+            )
+        )
+        for instance, found in moved:
+            self._log(logging.INFO, found, instance=instance)
+        if moved or back:
+            self._bell.set()
+        return report, True
+
+    def _endings(self, link: Link) -> dict[str, tuple[looks.Ending, dt.datetime]]:
+        try:
+            return looks.read_endings(link.run(looks.endings(), deadline_seconds=60))
+        except port.Failed as failed:
+            if failed.error.identifier != looks.NO_EVENTS:
+                self._log(logging.WARNING, "no-event-log", error=failed.error.id)
+            return {}
+
+    def _out_of_reach(self, error: Exception) -> None:
+        trouble = f"{type(error).__name__}: {error}"[:500]
+
+        def note(session: Session) -> bool:
+            host = session.get_one(models.Host, self.host_key)
+            changed = host.reachable or host.trouble != trouble
+            host.reachable, host.trouble = False, trouble
+            return changed
+
+        if self._given.state.write(note):
+            self._log(logging.WARNING, "host-out-of-reach", why=trouble)
+
+    def _log(self, level: int, event: str, **fields: object) -> None:
+        _log.log(level, event, extra={"host": self.host_name, **fields})

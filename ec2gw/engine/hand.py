@@ -1,0 +1,288 @@
+"""Drives one instance to rest: look, compare, plan, apply, look.
+
+Every change goes out under a token that was written down before; whatever stops us, the next
+hand first finds out what became of that token.
+
+Source: docs/architecture.md, "The life of an instance".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import logging
+import secrets
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from state import store
+from translators import steps
+from translators.ec2.instances import intents, surveys
+from translators.hyperv import host as port
+from translators.hyperv import vm
+from translators.settings import Settings
+
+_log = logging.getLogger("ec2gw.engine.hand")
+_LOOK_SECONDS: Final = 30.0
+_CHANGE_SECONDS: Final = 120.0
+_LATER: Final = 1.0
+_UNHEARD: Final = port.HostFault(id="Unheard", category="NotSpecified")
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Come back to it after so long."""
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class AtRest:
+    """Nothing more to do for this intent."""
+
+
+class Hand:
+    """Works on the instances of one host, each in one thread at a time."""
+
+    def __init__(
+        self,
+        state: store.Store,
+        host: port.Host,
+        settings: Settings,
+        *,
+        host_name: str,
+        now: Callable[[], dt.datetime],
+        stopping: threading.Event,
+    ) -> None:
+        self._store = state
+        self._host = host
+        self._settings = settings
+        self._host_name = host_name
+        self._now = now
+        self._stopping = stopping
+        self._resolved: set[str] = set()
+        """Tokens of which this driver knows what became."""
+        self._last: dict[int, tuple[int, steps.Last]] = {}
+        """Instance -> (generation, what became of its last plan)."""
+        self._trouble: dict[int, str] = {}
+
+    def advance(self, key: int) -> Later | AtRest:
+        """Drive the instance until it rests or has to wait.
+
+        :raises port.Fenced: a newer driver is at work on this host
+        """
+        while not self._stopping.is_set():
+            with self._store.read() as session:
+                intent = intents.load(session, key, self._settings, self._now())
+            if intent is None:
+                self._last.pop(key, None)
+                self._tell(key, "", None)
+                return AtRest()
+            try:
+                pause = self._advance_once(intent)
+            except (port.Unreachable, port.Busy) as error:
+                self._tell(key, intent.id, f"{type(error).__name__}: {error}")
+                return Later(_LATER)
+            except port.Unknown as error:
+                self._tell(key, intent.id, f"unknown outcome: {error}")
+                return Later(_LATER)
+            if pause is not None:
+                return pause
+        return Later(0)
+
+    def _advance_once(self, intent: intents.Intent) -> Later | AtRest | None:
+        attempt = intent.attempt
+        if attempt is not None and attempt.token not in self._resolved:
+            return self._resolve(intent, attempt)
+        generation, last = self._last.get(intent.key, (0, None))
+        if generation == intent.generation:
+            intent = dataclasses.replace(intent, last=last)
+        sight = self._look(intent)
+        decision = steps.STEPS["instance", intent.phase](intent, sight)
+        if isinstance(decision, steps.Elsewhere):
+            decision = self._search(intent)
+        if isinstance(decision, steps.Wait):
+            if decision.why is not None:
+                self._tell(intent.key, intent.id, decision.why)
+            return Later(decision.seconds)
+        if isinstance(decision, steps.Rest):
+            self._rest(intent, decision)
+            return None
+        if isinstance(decision, steps.Do):
+            return self._do(intent, decision.plan)
+        return Later(_LATER)
+
+    # -- look
+
+    def _look(self, intent: intents.Intent) -> vm.Sight:
+        try:
+            answer = self._host.run(
+                vm.look(intent.vm_id, intent.id), deadline_seconds=_LOOK_SECONDS
+            )
+            found = vm.seen(answer)
+        except port.Failed as failed:
+            if not vm.is_missing(failed.error.id):
+                raise port.Unreachable(f"look failed: {failed}") from failed
+            found = ()
+        folder = False
+        if not found:
+            try:
+                answer = self._host.run(
+                    vm.look_at_folder(intent.id), deadline_seconds=_LOOK_SECONDS
+                )
+            except port.Failed as failed:
+                raise port.Unreachable(f"look at folder failed: {failed}") from failed
+            folder = bool(answer.results["folder"])
+        return vm.Sight(found, folder)
+
+    def _search(self, intent: intents.Intent) -> steps.Decision:
+        """The VM is not where its row says."""
+        with self._store.read() as session:
+            if surveys.may_be_elsewhere(session, intent):
+                return steps.Wait(2.0, "its VM is not on its host and may be on one out of sight")
+        if intent.phase == "shutting-down":
+            return steps.Rest("removed")
+        return steps.Rest("vanished", surveys.VANISHED)
+
+    # -- change
+
+    def _do(self, intent: intents.Intent, plan: port.Plan) -> Later | None:
+        token = secrets.token_hex(16)
+        begun = self._now()
+        if not self._store.write(
+            lambda session: intents.begin_attempt(session, intent, token, plan.purpose, begun)
+        ):
+            return None  # the intent changed: read it again
+        fence = port.Fence(token, intent.id, intent.generation)
+        try:
+            answer = self._host.run(plan, fence=fence, deadline_seconds=_CHANGE_SECONDS)
+        except port.Failed as failed:
+            self._log("plan-failed", intent, purpose=plan.purpose, error=failed)
+            self._note(intent, token, plan.purpose, begun, ran=True, error=failed.error)
+        except port.Token as known:
+            return self._known(intent, token, plan.purpose, begun, known)
+        except port.Fenced as fenced:
+            return self._fenced(intent, fenced)
+        except port.Faulty as faulty:
+            self._log("plan-not-understood", intent, purpose=plan.purpose, error=faulty)
+            error = port.HostFault(id="Faulty", category="ProtocolError", text=str(faulty))
+            self._note(intent, token, plan.purpose, begun, ran=None, error=error)
+        else:
+            self._log("plan-done", intent, purpose=plan.purpose, ms=answer.elapsed_ms)
+            self._note(intent, token, plan.purpose, begun, ran=True, answer=answer)
+        return None
+
+    def _resolve(self, intent: intents.Intent, attempt: intents.Attempt) -> Later | None:
+        """Find out what became of an attempt that nobody of us remembers.
+
+        No calls under the same token and the present generation: either this burns the token,
+        so that it never runs, or the host says what it knows of it.
+        """
+        fence = port.Fence(attempt.token, intent.id, intent.generation)
+        burn = port.Plan("burn", (), changes=True)
+        try:
+            self._host.run(burn, fence=fence, deadline_seconds=_LOOK_SECONDS)
+        except port.Token as known:
+            return self._known(
+                intent, attempt.token, attempt.purpose, attempt.begun_at, known, attempt.generation
+            )
+        except port.Fenced as fenced:
+            return self._fenced(intent, fenced)
+        self._log("attempt-never-ran", intent, purpose=attempt.purpose)
+        self._resolved.add(attempt.token)
+        return None
+
+    def _known(
+        self,
+        intent: intents.Intent,
+        token: str,
+        purpose: str,
+        at: dt.datetime,
+        known: port.Token,
+        generation: int | None = None,
+    ) -> Later | None:
+        self._log("attempt-known", intent, purpose=purpose, word=known.word, outcome=known.outcome)
+        if known.word == "running":
+            return Later(0.5)
+        if generation is not None and generation != intent.generation:
+            self._resolved.add(token)  # of an older intent: what the look shows is all that counts
+            return None
+        failed = known.word == "done" and known.outcome != "ok"
+        self._note(
+            intent,
+            token,
+            purpose,
+            at,
+            ran=True if known.word == "done" else None,
+            error=_UNHEARD if failed else None,
+        )
+        return None
+
+    def _fenced(self, intent: intents.Intent, fenced: port.Fenced) -> Later | None:
+        if fenced.what == "epoch":
+            raise fenced
+        with self._store.read() as session:
+            now = intents.load(session, intent.key, self._settings, self._now())
+        if now is None or now.generation != intent.generation:
+            return None
+        self._tell(intent.key, intent.id, f"the host has seen generation {fenced.seen}")
+        return Later(30.0)
+
+    def _note(
+        self,
+        intent: intents.Intent,
+        token: str,
+        purpose: str,
+        at: dt.datetime,
+        *,
+        ran: bool | None,
+        answer: port.Answer | None = None,
+        error: port.HostFault | None = None,
+    ) -> None:
+        self._resolved.add(token)
+        if len(self._resolved) > 10_000:  # forgotten ones are asked for again, at worst
+            self._resolved = {token}
+        generation, last = self._last.get(intent.key, (0, None))
+        tries = 1
+        if last is not None and generation == intent.generation and last.purpose == purpose:
+            tries = last.tries + 1
+        self._last[intent.key] = (
+            intent.generation,
+            steps.Last(purpose, at, ran=ran, answer=answer, error=error, tries=tries),
+        )
+
+    # -- rest
+
+    def _rest(self, intent: intents.Intent, rest: steps.Rest) -> None:
+        now = self._now()
+        settled = self._store.write(lambda session: intents.settle(session, intent, rest, now))
+        self._log(rest.found if settled else "intent-changed", intent)
+        if settled:
+            self._last.pop(intent.key, None)
+
+    def _tell(self, key: int, instance: str, trouble: str | None) -> None:
+        """Keep a trouble for the operator, once; forget it when all is well."""
+        if self._trouble.get(key) == trouble:
+            return
+        if trouble is None:
+            self._trouble.pop(key, None)
+            return
+        self._trouble[key] = trouble
+        _log.warning(
+            "trouble", extra={"instance": instance, "host": self._host_name, "why": trouble}
+        )
+        self._store.write(lambda session: intents.note_trouble(session, key, trouble))
+
+    def _log(self, event: str, intent: intents.Intent, **fields: object) -> None:
+        _log.info(
+            event,
+            extra={
+                "instance": intent.id,
+                "host": self._host_name,
+                "phase": intent.phase,
+                "generation": intent.generation,
+                **fields,
+            },
+        )

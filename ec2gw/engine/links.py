@@ -1,0 +1,48 @@
+"""Makes the link to a host out of its row.
+
+Source: docs/architecture.md, "The host link".
+"""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from ec2gw.winrm import endpoint, pool
+from state import models, secrets
+from translators.hyperv import allowed
+
+
+def address(host: models.Host, vault: secrets.Vault) -> endpoint.HostAddress:
+    """Say where a host is and how we sign in there; the password is opened at each sign-in."""
+    options = host.options
+    name, sealed = host.name, host.secret
+
+    def password() -> str:
+        if sealed is None:
+            raise endpoint.NotAllowed(f"host {name} has no password")
+        return vault.open(sealed, f"host:{name}").decode()
+
+    return endpoint.HostAddress(
+        url=host.url,
+        transport=endpoint.transport(host.transport),
+        username=host.username or "",
+        password=password,
+        ca_file=options.get("ca_file"),
+        certificate_file=options.get("certificate_file"),
+        key_file=options.get("key_file"),
+        allow_ntlm_over_http=bool(options.get("allow_ntlm_over_http", False)),
+        laboratory=host.laboratory,
+    )
+
+
+def make(session: Session, vault: secrets.Vault, host_key: int, epoch: int) -> pool.HostLink:
+    """Open the link of a host for a driver of that epoch."""
+    host = session.get_one(models.Host, host_key)
+    return pool.HostLink(
+        address(host, vault),
+        root=host.root,
+        modules=allowed.MODULES,
+        allowed=allowed.ALLOWED,
+        paths=allowed.PATHS,
+        epoch=epoch,
+    )

@@ -1,0 +1,87 @@
+"""The engine: a driver for each host in the database, and the bell that wakes them."""
+
+from __future__ import annotations
+
+import datetime as dt
+import logging
+import os
+import threading
+from pathlib import Path
+from typing import Final
+
+import sqlalchemy as sa
+
+from ec2gw.engine import driver, links, wake
+from state import models, secrets, store
+from translators.settings import Settings
+
+_log = logging.getLogger("ec2gw.engine")
+_HOSTS_EVERY_SECONDS: Final = 2.0
+_FIRST_SURVEYS_SECONDS: Final = 15.0
+_STOP_SECONDS: Final = 6.0
+
+
+class Engine:
+    """Runs drivers for as long as `run` is not told to stop."""
+
+    def __init__(self, data: Path, state: store.Store, settings: Settings) -> None:
+        vault = secrets.Vault(data / "key")
+        self._run_folder = data / "run"
+        self._state = state
+        self._drivers: dict[int, driver.Driver] = {}
+
+        def make_link(host_key: int, epoch: int) -> driver.Link:
+            with state.read() as session:
+                return links.make(session, vault, host_key, epoch)
+
+        self._given = driver.Given(
+            state=state,
+            settings=settings,
+            run_folder=self._run_folder,
+            make_link=make_link,
+            now=lambda: dt.datetime.now(dt.UTC),
+        )
+
+    def run(self, stopping: threading.Event) -> None:
+        """Drive every host until told to stop; hosts may come and go meanwhile."""
+        self._run_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        bell = wake.Bell(self._run_folder / "engine.sock", self._ring)
+        try:
+            self._match()
+            waiting = _FIRST_SURVEYS_SECONDS
+            for one in list(self._drivers.values()):
+                while waiting > 0 and not stopping.is_set() and not one.surveyed.wait(0.05):
+                    waiting -= 0.05
+            (self._run_folder / "engine.ready").write_text(f"{os.getpid()}\n")
+            _log.info("engine-ready", extra={"hosts": len(self._drivers)})
+            while not stopping.wait(_HOSTS_EVERY_SECONDS):
+                self._match()
+        finally:
+            (self._run_folder / "engine.ready").unlink(missing_ok=True)
+            bell.close()
+            ending = [
+                threading.Thread(target=one.stop, args=(_STOP_SECONDS,), daemon=True)
+                for one in self._drivers.values()
+            ]
+            for thread in ending:
+                thread.start()
+            for thread in ending:
+                thread.join(_STOP_SECONDS + 1)
+
+    def _match(self) -> None:
+        """Have a driver for every host that is not removed, and for no other."""
+        with self._state.read() as session:
+            query = sa.select(models.Host.key, models.Host.name)
+            hosts = session.execute(query.where(models.Host.state != "removed"))
+            wanted = {key: name for key, name in hosts}
+        for key, name in wanted.items():
+            if key not in self._drivers:
+                self._drivers[key] = driver.Driver(self._given, key, name)
+        for key in self._drivers.keys() - wanted.keys():
+            self._drivers.pop(key).stop(_STOP_SECONDS)
+
+    def _ring(self, host_keys: set[int]) -> None:
+        for key in host_keys:
+            one = self._drivers.get(key)
+            if one is not None:
+                one.wake()
