@@ -1,0 +1,123 @@
+"""Where a host is and how we sign in there, with what is never allowed; no I/O.
+
+Source: docs/architecture.md, "The host link"; Microsoft Learn, "Installation and configuration for
+Windows Remote Management" (ports, authentication schemes).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+from urllib.parse import urlsplit
+
+Transport = Literal["kerberos", "ntlm", "certificate", "basic"]
+
+_PORTS = {"http": 5985, "https": 5986}
+
+
+class NotAllowed(ValueError):
+    """An address or a way to sign in that we refuse, in words for the administrator."""
+
+
+def _no_password() -> str:
+    raise NotAllowed("a password is needed to sign in")
+
+
+@dataclass(frozen=True, slots=True)
+class HostAddress:
+    """One host's WS-Management service and our account there.
+
+    `password` is asked at each sign-in and kept nowhere. `ca_file` is a PEM of authorities, or of
+    the host's own certificate to pin it; without it the usual authorities count. Validation cannot
+    be switched off. `laboratory` admits plain Basic and NTLM, on loopback only.
+
+    :raises NotAllowed: when the policy refuses it
+    """
+
+    url: str
+    transport: Transport
+    username: str = ""
+    password: Callable[[], str] = field(default=_no_password, repr=False, compare=False)
+    ca_file: str | None = None
+    certificate_file: str | None = None
+    key_file: str | None = None
+    allow_ntlm_over_http: bool = False
+    laboratory: bool = False
+
+    def __post_init__(self) -> None:
+        parts = _split(self.url)
+        if self.laboratory and not self.is_loopback:
+            raise NotAllowed("the laboratory is reached on loopback only")
+        if self.transport == "certificate":
+            if parts.scheme != "https":
+                raise NotAllowed("a client certificate needs https")
+            if not (self.certificate_file and self.key_file):
+                raise NotAllowed("a client certificate needs its file and its key's file")
+        elif not self.username and self.transport != "kerberos":
+            raise NotAllowed(f"{self.transport} needs a user name")
+        if self.is_tls or self.laboratory:
+            return
+        if self.transport == "basic":
+            raise NotAllowed("Basic over http sends the password in clear: use https")
+        if self.transport == "ntlm" and not self.allow_ntlm_over_http:
+            raise NotAllowed(
+                "NTLM over http is only used where it is allowed explicitly:"
+                " use https, or Kerberos in a domain"
+            )
+
+    @property
+    def is_tls(self) -> bool:
+        return _split(self.url).scheme == "https"
+
+    @property
+    def is_sealed(self) -> bool:
+        """Whether each message is encrypted by the sign-in itself, bound to one TCP connection."""
+        return not self.is_tls and self.transport in ("ntlm", "kerberos")
+
+    @property
+    def host(self) -> str:
+        return _split(self.url).hostname or ""
+
+    @property
+    def port(self) -> int:
+        parts = _split(self.url)
+        return parts.port or _PORTS[parts.scheme]
+
+    @property
+    def endpoint(self) -> str:
+        """The whole URL, with port and path."""
+        parts = _split(self.url)
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{parts.scheme}://{host}:{self.port}{parts.path.rstrip('/') or '/wsman'}"
+
+    @property
+    def is_loopback(self) -> bool:
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+def _split(url: str) -> _Parts:
+    parts = urlsplit(url)
+    try:
+        port = parts.port
+    except ValueError:
+        raise NotAllowed(f"no such port: {url!r}") from None
+    if parts.scheme not in _PORTS or not parts.hostname:
+        raise NotAllowed("an address is http://HOST[:PORT] or https://HOST[:PORT]")
+    if parts.username is not None or parts.password is not None or parts.query or parts.fragment:
+        raise NotAllowed("an address holds no credentials, query or fragment")
+    return _Parts(parts.scheme, parts.hostname, port, parts.path)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    scheme: str
+    hostname: str | None
+    port: int | None
+    path: str
