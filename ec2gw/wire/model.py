@@ -17,6 +17,7 @@ import pathlib
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final, Literal
 
 SERVICES: Final = ("ec2", "sts", "iam")
@@ -76,51 +77,50 @@ class Operation:
         self.api_version: Final = service.api_version
         self._service = service
         self._description = description
-        self._input: Shape | None = None
-        self._output: Shape | None = None
 
     def __repr__(self) -> str:
         return f"<Operation {self.service}.{self.name}>"
 
-    @property
+    @cached_property
     def input(self) -> Shape | None:
-        if self._input is None and "input" in self._description:
-            self._input = self._service.shape(self._description["input"]["shape"])
-        return self._input
+        return self._shape("input")
 
-    @property
+    @cached_property
     def output(self) -> Shape | None:
-        if self._output is None and "output" in self._description:
-            self._output = self._service.shape(self._description["output"]["shape"])
-        return self._output
+        return self._shape("output")
 
-    @property
+    def _shape(self, side: str) -> Shape | None:
+        reference = self._description.get(side)
+        return self._service.shape(reference["shape"]) if reference else None
+
+    @cached_property
     def result_wrapper(self) -> str | None:
         """The element around the members of an answer; protocol `query` only."""
-        wrapper: str | None = self._description.get("output", {}).get("resultWrapper")
+        if self.protocol == "ec2" or "output" not in self._description:
+            return None
+        wrapper: str = self._description["output"].get("resultWrapper", f"{self.name}Result")
         return wrapper
 
-    @property
+    @cached_property
     def required(self) -> tuple[str, ...]:
         return self.input.required if self.input else ()
 
-    @property
-    def asked_names(self) -> dict[str, str]:
+    @cached_property
+    def asked_names(self) -> Mapping[str, str]:
         """Member name -> its name in requests, for errors that name a parameter."""
         return {member.name: member.asked for member in self.input.members} if self.input else {}
 
-    @property
+    @cached_property
     def has_dry_run(self) -> bool:
-        return self.input is not None and any(m.name == "DryRun" for m in self.input.members)
+        return "DryRun" in self.asked_names
 
-    @property
+    @cached_property
     def client_token(self) -> str | None:
         """The member that makes a repeated request harmless.
 
         Taken by its name, since the model marks only those that a client should invent.
         """
-        names = {member.name for member in self.input.members} if self.input else set()
-        return "ClientToken" if "ClientToken" in names else None
+        return "ClientToken" if "ClientToken" in self.asked_names else None
 
     def namespace(self, version: str) -> str:
         """The namespace of answers to a request of `version`; empty if the model has none."""
@@ -187,10 +187,6 @@ class Service:
         # What the reference says comes before what the shape says of itself.
         location: str | None = reference.get("locationName", described.get("locationName"))
         flattened: bool = reference.get("flattened", described.get("flattened", False))
-        if flattened and shape.item is not None:
-            item = described["member"]
-            named = item.get("locationName", self._described[item["shape"]].get("locationName"))
-            location = named or location
         if self.protocol == "ec2":
             bare = location or name
             asked = reference.get("queryName", bare[0].upper() + bare[1:])

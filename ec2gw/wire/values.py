@@ -11,6 +11,7 @@ from __future__ import annotations
 import base64
 import binascii
 import email.utils
+import functools
 import math
 import re
 from collections.abc import Callable
@@ -176,6 +177,7 @@ def _aware(value: object) -> datetime:
     return value if value.tzinfo is UTC else value.astimezone(UTC)
 
 
+@functools.lru_cache(4096)  # the times of an answer repeat: launch, attachment, creation
 def write_iso8601(value: object) -> str:
     return _aware(value).isoformat(timespec="milliseconds")[:-6] + "Z"
 
