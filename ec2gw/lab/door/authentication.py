@@ -36,10 +36,14 @@ _BAD_TOKEN = (
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Who it is, or nobody yet; `challenges` are the values of WWW-Authenticate to send."""
+    """Who it is, or nobody yet; `challenges` are the values of WWW-Authenticate to send.
+
+    `by_token` says that the connection is signed in by NTLM and can seal.
+    """
 
     account: Account | None
     challenges: tuple[str, ...] = ()
+    by_token: bool = False
 
 
 class SignIn:
@@ -54,10 +58,6 @@ class SignIn:
         self._context: spnego.ContextProxy | None = None
         self._account: Account | None = None
 
-    @property
-    def can_seal(self) -> bool:
-        return self._account is not None
-
     def judge(self, authorization: str) -> Verdict:
         """Weigh the Authorization header (empty if there was none)."""
         scheme, _, value = authorization.strip().partition(" ")
@@ -68,7 +68,8 @@ class SignIn:
             case "negotiate" | "ntlm" as negotiated:
                 return self._by_token(negotiated, value)
             case "" if self._account is not None:
-                return Verdict(self._account)  # NTLM signs in the connection, not the request
+                # NTLM signs in the connection, not the request.
+                return Verdict(self._account, by_token=True)
         return self._refusal()
 
     def unseal(self, body: bytes) -> bytes:
@@ -117,15 +118,15 @@ class SignIn:
         except _BAD_TOKEN:  # a wrong password, another binding, an unknown user, garbage
             self._context = None
             return self._refusal()
-        answer = f"{scheme.capitalize() if scheme == 'negotiate' else 'NTLM'} "
-        answer += base64.b64encode(token or b"").decode("ascii")
+        name = "NTLM" if scheme == "ntlm" else "Negotiate"
+        answer = f"{name} {base64.b64encode(token or b'').decode('ascii')}"
         if not context.complete:
             return Verdict(None, (answer,))
         self._account = self._credentials.find(context.client_principal or "")
         if self._account is None:
             self._context = None
             return self._refusal()
-        return Verdict(self._account, (answer,) if token else ())
+        return Verdict(self._account, (answer,) if token else (), by_token=True)
 
     def _refusal(self) -> Verdict:
         return Verdict(

@@ -108,8 +108,8 @@ class Connection(BaseHTTPRequestHandler):
                 # Sealed for another connection, as a client resends after a lost one.
                 self.close_connection = True
                 return self._reply(400)
-        elif self._host.plain and not self._host.basic:
-            return self._reply(401, challenges=("Negotiate",))
+        elif self._host.plain and verdict.by_token:
+            return self._reply(401, challenges=("Negotiate",))  # AllowUnencrypted is false
         if len(body) > self._host.limits.max_envelope_bytes:
             return self._reply(413)
         self._serve(body, verdict.account.principal, sealed, verdict.challenges)

@@ -46,7 +46,7 @@ class Door:
     """A WS-Management shell service on one address; several may live in a process.
 
     NTLM is always offered, sealed unless TLS is there. Basic is offered when asked for, on
-    loopback only.
+    loopback only. `endpoint` is the URL for clients, once started.
 
     :raises ValueError: Basic on an address that is not loopback
     """
@@ -89,11 +89,6 @@ class Door:
     def port(self) -> int:
         """The port it listens on, once started."""
         return self._address[1]
-
-    @property
-    def url(self) -> str:
-        """What a client is given."""
-        return self.endpoint
 
     def start(self) -> None:
         """Listen, and serve from threads of its own.
