@@ -1,0 +1,1 @@
+"""Who is asking: signatures, accounts and their keys. Knows no flask and no action."""
