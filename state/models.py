@@ -60,7 +60,12 @@ class Base(DeclarativeBase):
     }
 
 
+_NEVER_AGAIN: dict[str, Any] = {"sqlite_autoincrement": True}
+"""A key is never given twice, so that what was kept by (key, version) never means another row."""
+
+
 class _Keyed:
+    __table_args__: Any = _NEVER_AGAIN
     key: Mapped[int] = mapped_column(BigKey, primary_key=True)
 
 
@@ -207,7 +212,7 @@ class SecurityGroup(_Resource, Base):
     name: Mapped[str]
     description: Mapped[str]
     vpc_key: Mapped[int] = mapped_column(ForeignKey("vpc.key"))
-    __table_args__ = (UniqueConstraint("vpc_key", "name"),)
+    __table_args__ = (UniqueConstraint("vpc_key", "name"), _NEVER_AGAIN)
 
 
 class SecurityGroupRule(_Resource, Base):
@@ -273,7 +278,7 @@ class NetworkInterface(_Resource, Base):
     attach_time: Mapped[dt.datetime | None]
     delete_on_termination: Mapped[bool] = mapped_column(default=True)
     requester_managed: Mapped[bool] = mapped_column(default=False)
-    __table_args__ = (UniqueConstraint("network_key", "private_ip"),)
+    __table_args__ = (UniqueConstraint("network_key", "private_ip"), _NEVER_AGAIN)
 
 
 class InterfaceGroup(Base):
@@ -317,7 +322,7 @@ class KeyPair(_Resource, Base):
     fingerprint: Mapped[str]
     public_key: Mapped[str]  # OpenSSH form
     created_at: Mapped[dt.datetime]
-    __table_args__ = (UniqueConstraint("account_key", "region", "name"),)
+    __table_args__ = (UniqueConstraint("account_key", "region", "name"), _NEVER_AGAIN)
 
 
 class Reservation(_Resource, Base):
@@ -369,6 +374,7 @@ class Instance(_Resource, Base):
     __table_args__ = (
         Index("ix_instance_owner", "account_key", "region", "key"),
         Index("ix_instance_host_phase", "host_key", "phase"),
+        _NEVER_AGAIN,
     )
 
 

@@ -1,0 +1,1 @@
+"""The schema's revisions, from the first one on."""

@@ -1,0 +1,210 @@
+"""The steps of an instance: what is decided for each sight of its VM."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+
+import pytest
+
+from translators import steps
+from translators.ec2.instances import steps as ours
+from translators.ec2.instances.intents import Attempt, Intent
+from translators.hyperv import vm
+from translators.hyperv.host import Answer, HostFault
+from translators.settings import Settings
+
+NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
+ID = "i-0123456789abcdef0"
+GUID = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
+NOTES = vm.notes("feedfacefeedface", ID)
+SPEC = vm.Spec(
+    name=ID,
+    generation=2,
+    processors=2,
+    memory_bytes=2**30,
+    image_file="linux.vhdx",
+    disk_bytes=None,
+    secure_boot_template=None,
+    adapter=vm.Adapter("eni-1", "02:00:00:00:00:01", "ec2gw", 7),
+    notes=NOTES,
+    start_delay_seconds=0,
+)
+INTENT = Intent(
+    key=1,
+    id=ID,
+    host_key=1,
+    phase="pending",
+    generation=1,
+    force=False,
+    since=NOW - dt.timedelta(seconds=2),
+    now=NOW,
+    root="C:\\ec2gw",
+    deployment="feedfacefeedface",
+    vm_id=None,
+    spec=SPEC,
+    keeps_disk=False,
+    attempt=None,
+    settings=Settings(stop_deadline_seconds=60, reboot_deadline_seconds=60),
+)
+
+
+def sight(state: str | None, *, notes: str = NOTES, folder: str | None = None) -> vm.Sight:
+    if state is None:
+        return vm.Sight((), False)
+    place = f"C:\\ec2gw\\instances\\{ID}" if folder is None else folder
+    return vm.Sight((vm.Vm(GUID, ID, state, notes, place, 100, None),), True)
+
+
+def purpose(decision: steps.Decision) -> str:
+    assert isinstance(decision, steps.Do)
+    return decision.plan.purpose
+
+
+def with_last(intent: Intent, purpose: str, seconds_ago: float = 5, **fields: object) -> Intent:
+    at = NOW - dt.timedelta(seconds=seconds_ago)
+    last = steps.Last(purpose, at, **fields)  # type: ignore[arg-type]
+    return dataclasses.replace(intent, last=last)
+
+
+# -- launch
+
+
+def test_a_launch_makes_starts_and_rests() -> None:
+    assert purpose(ours.launch(INTENT, sight(None))) == "create"
+    assert purpose(ours.launch(INTENT, sight("Off"))) == "start"
+    assert isinstance(ours.launch(INTENT, sight("Starting")), steps.Wait)
+    assert ours.launch(INTENT, sight("Running")) == steps.Rest("launched", vm_id=GUID)
+
+
+def test_a_half_made_vm_is_removed_and_made_anew() -> None:
+    assert purpose(ours.launch(INTENT, sight("Off", notes=""))) == "remove"
+    assert purpose(ours.launch(INTENT, sight("Running", notes=""))) == "turn-off"
+
+
+@pytest.mark.parametrize("phase", ["pending", "shutting-down"])
+def test_a_foreign_vm_with_our_name_is_not_ours(phase: str) -> None:
+    foreign = sight("Running", notes="", folder="D:\\somewhere\\else")
+    intent = dataclasses.replace(INTENT, phase=phase)  # type: ignore[arg-type]
+    decision = steps.STEPS["instance", intent.phase](intent, foreign)
+    assert decision == steps.Do(vm.create(SPEC)) or decision == steps.Do(vm.sweep(ID))
+
+
+def test_a_vm_of_another_deployment_in_our_folder_is_left_alone() -> None:
+    foreign = sight("Off", notes=vm.notes("0000000000000000", ID))
+    for phase in ("pending", "shutting-down"):
+        intent = dataclasses.replace(INTENT, phase=phase)  # type: ignore[arg-type]
+        decision = steps.STEPS["instance", intent.phase](intent, foreign)
+        assert isinstance(decision, steps.Wait)
+        assert decision.why is not None
+
+
+def test_two_vms_in_our_folder_stop_the_step() -> None:
+    one = sight("Off").vms[0]
+    both = vm.Sight((one, dataclasses.replace(one, id=GUID.replace("6", "7"))), True)
+    decision = ours.launch(INTENT, both)
+    assert isinstance(decision, steps.Wait)
+    assert decision.why is not None
+
+
+def test_no_memory_on_the_host_ends_a_launch_after_three_tries() -> None:
+    fault = HostFault("OutOfMemory,Microsoft.HyperV.PowerShell.Commands.StartVM", "FromStdErr")
+    again = with_last(INTENT, "start", 60, ran=True, error=fault, tries=2)
+    assert purpose(ours.launch(again, sight("Off"))) == "start"
+    enough = with_last(INTENT, "start", 60, ran=True, error=fault, tries=3)
+    assert ours.launch(enough, sight("Off")) == steps.Rest("failed", ours.NO_CAPACITY)
+
+
+def test_failures_are_retried_with_growing_pauses_then_given_up() -> None:
+    fault = HostFault("OperationFailed,Microsoft.Vhd.PowerShell.Cmdlets.NewVhd", "NotSpecified")
+    for tries in range(1, 6):
+        soon = with_last(INTENT, "create", 0.1, ran=True, error=fault, tries=tries)
+        assert isinstance(ours.launch(soon, sight(None)), steps.Wait)
+        later = with_last(INTENT, "create", 0.25 * 2**tries + 0.1, error=fault, tries=tries)
+        assert purpose(ours.launch(later, sight(None))) == "create"
+    last = with_last(INTENT, "create", 60, ran=True, error=fault, tries=6)
+    assert ours.launch(last, sight(None)) == steps.Rest("failed", ours.LAUNCH_FAILED)
+
+
+# -- stop
+
+
+STOPPING = dataclasses.replace(INTENT, phase="stopping", vm_id=GUID, generation=2)
+
+
+def test_a_guest_is_asked_and_then_cut_off() -> None:
+    assert purpose(ours.stop(STOPPING, sight("Running"))) == "shut-down"
+    late = dataclasses.replace(STOPPING, since=NOW - dt.timedelta(seconds=61))
+    assert purpose(ours.stop(late, sight("Running"))) == "turn-off"
+    forced = dataclasses.replace(STOPPING, force=True)
+    assert purpose(ours.stop(forced, sight("Running"))) == "turn-off"
+    assert ours.stop(STOPPING, sight("Off")) == steps.Rest("stopped", vm_id=GUID)
+
+
+def test_a_guest_that_still_boots_is_asked_again_soon() -> None:
+    def answered(code: int, seconds_ago: float) -> Intent:
+        answer = Answer({"result": [{"code": code}]}, done=2)
+        return with_last(STOPPING, "shut-down", seconds_ago, ran=True, answer=answer)
+
+    assert isinstance(ours.stop(answered(32780, 1), sight("Running")), steps.Wait)
+    assert purpose(ours.stop(answered(32780, 4), sight("Running"))) == "shut-down"
+    assert isinstance(ours.stop(answered(0, 4), sight("Running")), steps.Wait)
+
+
+def test_an_old_attempt_of_a_stop_says_nothing_of_a_vm_that_is_gone() -> None:
+    assert isinstance(ours.stop(STOPPING, sight(None)), steps.Elsewhere)
+
+
+# -- reboot
+
+
+REBOOTING = dataclasses.replace(INTENT, phase="rebooting", vm_id=GUID, generation=2)
+
+
+def test_a_reboot_is_done_once() -> None:
+    assert purpose(ours.reboot(REBOOTING, sight("Running"))) == "reboot"
+    done = with_last(REBOOTING, "reboot", ran=True, answer=Answer({"result": [{"code": 0}]}, 2))
+    assert ours.reboot(done, sight("Running")) == steps.Rest("rebooted")
+    unheard = with_last(REBOOTING, "reboot", ran=True)
+    assert ours.reboot(unheard, sight("Running")) == steps.Rest("rebooted")
+
+
+def test_a_deaf_guest_is_reset_after_the_deadline() -> None:
+    late = dataclasses.replace(REBOOTING, since=NOW - dt.timedelta(seconds=61))
+    refused = Answer({"result": [{"code": 32780}]}, 2)
+    deaf = with_last(late, "reboot", ran=True, answer=refused)
+    assert purpose(ours.reboot(deaf, sight("Running"))) == "reset"
+    reset = with_last(late, "reset", ran=True, answer=Answer({}, 2))
+    assert ours.reboot(reset, sight("Running")) == steps.Rest("rebooted")
+
+
+# -- terminate
+
+
+ENDING = dataclasses.replace(INTENT, phase="shutting-down", vm_id=GUID, generation=3)
+
+
+def attempted(purpose: str) -> Intent:
+    return dataclasses.replace(ENDING, attempt=Attempt("0" * 32, purpose, 3, NOW))
+
+
+def test_a_termination_leaves_nothing() -> None:
+    assert purpose(ours.terminate(ENDING, sight("Running"))) == "turn-off"
+    assert purpose(ours.terminate(ENDING, sight("Off"))) == "remove"
+    left = vm.Sight((), folder_exists=True)
+    assert purpose(ours.terminate(attempted("remove"), left)) == "sweep"
+    assert ours.terminate(attempted("sweep"), vm.Sight((), False)) == steps.Rest("removed")
+
+
+def test_a_disk_that_its_owner_keeps_stays() -> None:
+    kept = dataclasses.replace(attempted("remove"), keeps_disk=True)
+    assert ours.terminate(kept, vm.Sight((), folder_exists=True)) == steps.Rest("removed")
+
+
+def test_a_vm_that_somebody_else_took_away_is_searched_first() -> None:
+    assert isinstance(ours.terminate(ENDING, vm.Sight((), True)), steps.Elsewhere)
+
+
+def test_a_launch_that_never_began_ends_at_once() -> None:
+    never = dataclasses.replace(ENDING, vm_id=None)
+    assert ours.terminate(never, vm.Sight((), False)) == steps.Rest("removed")

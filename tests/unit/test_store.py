@@ -1,0 +1,117 @@
+"""The store: snapshots, the one writer, and what an exception undoes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from state import models
+from state.store import Closed, Store
+
+NOW = dt.datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=dt.UTC)
+
+
+def add_account(session: Session, number: int) -> int:
+    account = models.Account(id=f"{number:012d}", name=f"name-{number}", created_at=NOW)
+    session.add(account)
+    session.flush()
+    return account.key
+
+
+def count(store: Store) -> int:
+    with store.read() as session:
+        return session.scalar(sa.select(sa.func.count()).select_from(models.Account)) or 0
+
+
+def test_a_change_is_durable_when_it_returns(store: Store) -> None:
+    key = store.write(lambda session: add_account(session, 1))
+    other = sqlite3.connect(store.path)
+    assert other.execute("SELECT key FROM account").fetchall() == [(key,)]
+    other.close()
+
+
+def test_an_exception_undoes_its_own_change_and_no_other(store: Store) -> None:
+    started = threading.Barrier(9)
+
+    def change(number: int) -> str:
+        def work(session: Session) -> int:
+            key = add_account(session, number)
+            if number % 2:
+                raise LookupError("odd")
+            return key
+
+        started.wait(5)
+        try:
+            store.write(work)
+        except LookupError:
+            return "undone"
+        return "kept"
+
+    with ThreadPoolExecutor(8) as pool:
+        futures = [pool.submit(change, number) for number in range(8)]
+        started.wait(5)
+        outcomes = [future.result(10) for future in futures]
+    assert outcomes == ["kept", "undone"] * 4
+    assert count(store) == 4
+
+
+def test_a_snapshot_does_not_see_what_is_written_meanwhile(store: Store) -> None:
+    with store.read() as session:
+        query = sa.select(sa.func.count()).select_from(models.Account)
+        assert session.scalar(query) == 0
+        store.write(lambda writing: add_account(writing, 1))
+        assert session.scalar(query) == 0
+    assert count(store) == 1
+
+
+def test_writing_on_a_snapshot_fails(store: Store) -> None:
+    with (
+        store.read() as session,
+        pytest.raises(sa.exc.OperationalError, match="readonly database"),
+    ):
+        add_account(session, 1)
+
+
+def test_two_stores_on_one_file_lose_nothing(store: Store) -> None:
+    other = Store(store.path)
+    with ThreadPoolExecutor(8) as pool:
+        writers = [store, other] * 20
+
+        def write(number: int) -> int:
+            return writers[number].write(lambda session: add_account(session, number))
+
+        keys = list(pool.map(write, range(40)))
+    other.close()
+    assert len(set(keys)) == 40
+    assert count(store) == 40
+
+
+def test_a_closed_store_refuses_changes(tmp_path: Path, store: Store) -> None:
+    other = Store(store.path)
+    other.close()
+    with pytest.raises(Closed):
+        other.write(lambda session: add_account(session, 1))
+
+
+def test_a_backup_is_whole_while_the_store_is_written(store: Store, tmp_path: Path) -> None:
+    store.write(lambda session: add_account(session, 1))
+    target = tmp_path / "copy.sqlite3"
+    store.backup(target)
+    store.write(lambda session: add_account(session, 2))
+    copy = sqlite3.connect(target)
+    assert copy.execute("SELECT count(*) FROM account").fetchone() == (1,)
+    assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    copy.close()
+
+
+def test_times_come_back_to_the_microsecond(store: Store) -> None:
+    key = store.write(lambda session: add_account(session, 1))
+    with store.read() as session:
+        assert session.get_one(models.Account, key).created_at == NOW
