@@ -1,0 +1,65 @@
+"""The laboratory's interpreter of frames: what our agent is on a host, without a PowerShell.
+
+`powershell(host)` is the program that the laboratory's door starts; `host` says what it is run
+against. It refuses what the agent refuses and tells what it tells.
+
+Source: docs/architecture.md, "The host link"; docs/laboratory.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ec2gw.lab.agent.host import LabHost
+from ec2gw.lab.agent.journal import Journal
+from ec2gw.lab.agent.session import Session
+from ec2gw.lab.door.process import Output, Process, ProgramNotFound, Starter
+from ec2gw.winrm import agent
+
+SILENCE_SECONDS = 120.0
+"""An agent that hears nothing for this long ends: a cut network leaves no orphan."""
+
+
+def powershell(host: LabHost, *, silence_seconds: float = SILENCE_SECONDS) -> Starter:
+    """The Windows PowerShell of a host: it knows one command line, the one that starts our agent.
+
+    All agents that come of one call share the host's journal; call it once per host.
+    """
+    journal = Journal(host)
+
+    def start(
+        program: str, arguments: Sequence[str], environment: Mapping[str, str], output: Output
+    ) -> Process:
+        if program.lower() != agent.PROGRAM.lower():
+            raise ProgramNotFound(program)
+        if not _starts_the_agent(arguments):
+            return _Stranger(output)
+        session = Session(host, journal, output, silence_seconds)
+        session.start()
+        return session
+
+    return start
+
+
+def _starts_the_agent(arguments: Sequence[str]) -> bool:
+    """Compare whole lines: PowerShell joins what follows -Command, less quotes around it."""
+    *options, loader = agent.arguments()
+    line = " ".join(arguments)
+    return line in (" ".join([*options, loader]), " ".join([*options, f'"{loader}"']))
+
+
+class _Stranger:
+    """A PowerShell with any other command line: it says that the laboratory has none, and ends."""
+
+    def __init__(self, output: Output) -> None:
+        output.stderr(b"The laboratory's powershell.exe starts the agent and nothing else.\n")
+        output.exited(1)
+
+    def write(self, data: bytes) -> None: ...
+
+    def unread(self) -> int:
+        return 0
+
+    def close_input(self) -> None: ...
+
+    def kill(self) -> None: ...

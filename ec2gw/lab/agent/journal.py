@@ -1,0 +1,223 @@
+r"""The journal of one simulated host: what any agent there has been told, so nothing runs twice.
+
+The file is the one that the agent keeps on a real host, line for line: its name and serial, then
+one line per begin (`B token agent`), end (`E token outcome`), generation floor (`G subject n`) and
+epoch (`P - n`), each with its own digest. It is read again before each decision, under one lock.
+
+A torn line (its writer died) counts for nothing. Any other line that does not hold is damage: it
+may have been the begin of a token, so no token runs until the driver has looked and has ordered
+the journal compacted with the number of damaged lines that it knows of.
+
+Source: docs/architecture.md, "The host link"; the agent's Read-Journal and Write-Journal.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import threading
+from collections.abc import Collection
+from dataclasses import dataclass
+
+from ec2gw.lab.agent.host import CmdletError, LabHost
+from ec2gw.lab.agent.request import Request
+from ec2gw.winrm import framing
+
+Refusal = dict[str, object]
+
+_HEAD = 48
+_HEADER = re.compile(rb"journal 1 ([0-9a-f]{32}) ([0-9]{5})")
+_TORN = re.compile(rb"[BEGP]( [a-z0-9-]{0,49}( [a-z0-9]{0,32}( [0-9A-F]{0,7})?)?)?")
+
+
+@dataclass(slots=True)
+class _Known:
+    """What the lines said. Maxima win; a file that vanished takes nothing of it away."""
+
+    begun: dict[str, str]
+    ended: dict[str, str]
+    floors: dict[str, int]
+    epoch: int = 0
+
+
+class Journal:
+    """One per host, shared by all agents on it; thread-safe."""
+
+    def __init__(self, host: LabHost) -> None:
+        self._host = host
+        self._lock = threading.Lock()
+        self._alive: set[str] = set()
+        self._known = _Known({}, {}, {})
+        self._head = b""
+        self._at = 0
+        self._whole_lines = True
+        self._damaged = 0
+
+    @property
+    def epoch(self) -> int:
+        return self._known.epoch
+
+    @property
+    def damaged(self) -> int:
+        """How many lines of the file are damaged."""
+        return self._damaged
+
+    @property
+    def name(self) -> str:
+        """The file's own name, which a compacted one keeps; empty if its first line is damaged."""
+        match = _HEADER.fullmatch(self._head)
+        return match[1].decode("ascii") if match else ""
+
+    def enter(self, agent: str) -> None:
+        """An agent starts: it counts as alive until it leaves.
+
+        :raises OSError: the journal cannot be read or begun
+        """
+        with self._lock:
+            self._read()
+            if not self._head:
+                self._host.journal_append(_header(secrets.token_hex(16), 1))
+                self._read()
+            self._alive.add(agent)
+
+    def leave(self, agent: str) -> None:
+        self._alive.discard(agent)
+
+    def look(self) -> None:
+        """Read what others have written.
+
+        :raises OSError: it cannot be read
+        """
+        with self._lock:
+            self._read()
+
+    def begin(self, request: Request, agent: str) -> Refusal | None:
+        """Decide whether the request may run now; if so, it is written down first.
+
+        :raises OSError: the journal cannot be read or written; nothing may run
+        """
+        with self._lock:
+            self._read()
+            refusal = self._refusal(request)
+            if refusal is None:
+                lines = self._lines(request, agent)
+                if lines:
+                    self._write(lines)
+        return refusal
+
+    def end(self, token: str, outcome: str) -> None:
+        """Write down how a token's calls ended; this host's agents know it even if that fails.
+
+        :raises OSError: not written: to be repeated
+        """
+        with self._lock:
+            self._known.ended[token] = outcome
+            self._write([f"E {token} {outcome}"])
+
+    def compact(self, tokens: Collection[str], damaged: int) -> int:
+        """Drop what the driver has acknowledged, and the damage that it has looked at.
+
+        Floors and the epoch stay; so does a token that is running, whatever was said of it.
+        Returns how many tokens are kept.
+
+        :raises CmdletError: other lines are damaged than the driver knows of
+        """
+        with self._lock:
+            self._read()
+            if self._damaged != damaged:
+                text = f"{self._damaged} lines of the journal are damaged, not {damaged}"
+                raise CmdletError("DamagedJournal", "InvalidData", text, "Compress-Journal")
+            known = self._known
+            for token in tokens:
+                if token in known.ended or known.begun.get(token) not in self._alive:
+                    known.begun.pop(token, None)
+                    known.ended.pop(token, None)
+            lines = [f"P - {known.epoch}"]
+            lines += [f"G {subject} {floor}" for subject, floor in known.floors.items()]
+            lines += [f"B {token} {agent}" for token, agent in known.begun.items()]
+            lines += [f"E {token} {outcome}" for token, outcome in known.ended.items()]
+            match = _HEADER.fullmatch(self._head)
+            name, serial = (match[1].decode("ascii"), int(match[2])) if match else ("", 0)
+            header = _header(name or secrets.token_hex(16), serial % 99999 + 1)
+            self._host.journal_replace(header + b"".join(map(_line, lines)))
+            self._read()
+            return len(known.begun.keys() | known.ended.keys())
+
+    def _refusal(self, request: Request) -> Refusal | None:
+        known = self._known
+        refusal: Refusal = {"id": request.id, "ok": False}
+        if request.epoch < known.epoch:
+            return {**refusal, "refused": "epoch", "seen": known.epoch}
+        if request.subject is not None and request.generation is not None:
+            floor = known.floors.get(request.subject, 0)
+            if request.generation < floor:
+                return {**refusal, "refused": "generation", "seen": floor}
+        if request.token is None:
+            return None
+        if request.token in known.ended:
+            return {**refusal, "refused": "done", "outcome": known.ended[request.token]}
+        if request.token in known.begun:
+            running = known.begun[request.token] in self._alive
+            # begun: whoever ran it died; look, then decide
+            return {**refusal, "refused": "running" if running else "begun"}
+        if self._damaged:
+            return {**refusal, "refused": "damaged", "seen": self._damaged}
+        return None
+
+    def _lines(self, request: Request, agent: str) -> list[str]:
+        lines: list[str] = []
+        if request.epoch > self._known.epoch:
+            lines.append(f"P - {request.epoch}")
+        if (
+            request.subject is not None
+            and request.generation is not None
+            and request.generation > self._known.floors.get(request.subject, 0)
+        ):
+            lines.append(f"G {request.subject} {request.generation}")
+        if request.token is not None:
+            lines.append(f"B {request.token} {agent}")
+        return lines
+
+    def _write(self, lines: list[str]) -> None:
+        start = b"" if self._whole_lines else b"\n"  # a torn line ends where the next one starts
+        header = b"" if self._head else _header(secrets.token_hex(16), 1)
+        self._host.journal_append(start + header + b"".join(map(_line, lines)))
+        self._read()
+
+    def _read(self) -> None:
+        data = self._host.journal_read()
+        if data[:_HEAD] != self._head or len(data) < self._at:
+            self._head, self._at, self._damaged = data[:_HEAD], 0, 0
+        whole = data.rfind(b"\n") + 1
+        for line in data[self._at : whole].split(b"\n"):
+            self._learn(line)
+        self._at = max(self._at, whole)
+        self._whole_lines = whole == len(data)
+
+    def _learn(self, line: bytes) -> None:
+        said, _, told = line.rpartition(b" ")
+        words = said.decode("ascii", "replace").split(" ")
+        if len(words) != 3 or framing.digest(said).encode("ascii") != told:
+            torn = not line or _TORN.fullmatch(line) or b"journal 1 ".startswith(line[:10])
+            self._damaged += not torn
+            return
+        kind, name, value = words
+        known = self._known
+        match kind:
+            case "B":
+                known.begun[name] = value
+            case "E":
+                known.ended[name] = value
+            case "G":
+                known.floors[name] = max(int(value), known.floors.get(name, 0))
+            case "P":
+                known.epoch = max(int(value), known.epoch)
+
+
+def _header(name: str, serial: int) -> bytes:
+    return f"journal 1 {name} {serial:05}\n".encode("ascii")
+
+
+def _line(text: str) -> bytes:
+    said = text.encode("ascii")
+    return said + b" " + framing.digest(said).encode("ascii") + b"\n"

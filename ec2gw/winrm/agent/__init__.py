@@ -1,0 +1,62 @@
+"""The agent that is sent to a host: its text, and the command line that starts it there.
+
+Holds no protocol; the PowerShell beside this file does. `agent.ps1` reads frames of calls, checks
+and runs them; `files.ps1` holds the functions that no cmdlet offers and is put into it here, since
+one text is sent; `loader.ps1` is what stands on the command line.
+
+Source: docs/architecture.md, "The host link".
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import importlib.resources
+
+PROGRAM = r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe"
+"""In full: without a cmd shell nothing on the host searches PATH."""
+
+_INCLUSION = "    # files.ps1 stands here.\n"
+
+
+@functools.cache
+def text() -> str:
+    """The agent as it is sent and runs: `agent.ps1` with `files.ps1` in its place."""
+    whole, files = _source("agent.ps1"), _source("files.ps1")
+    if whole.count(_INCLUSION) != 1:
+        raise ValueError("agent.ps1 says not once where files.ps1 stands")
+    indented = "".join(f"    {line}" if line.strip() else line for line in files.splitlines(True))
+    return whole.replace(_INCLUSION, indented)
+
+
+@functools.cache
+def first_line() -> bytes:
+    """What the loader reads from stdin before the first frame."""
+    return base64.b64encode(text().encode("utf-8")) + b"\n"
+
+
+@functools.cache
+def digest() -> str:
+    """SHA-256 of the text in lower-case hexadecimal digits, as the agent's hello tells it."""
+    return hashlib.sha256(text().encode("utf-8")).hexdigest()
+
+
+@functools.cache
+def loader() -> str:
+    """The loader as one line without comments, double quotes or double blanks."""
+    lines = (line.strip() for line in _source("loader.ps1").splitlines())
+    return "; ".join(line for line in lines if line and not line.startswith("#"))
+
+
+def arguments() -> tuple[str, ...]:
+    """What follows `PROGRAM` on the command line."""
+    # -Command rather than -EncodedCommand: virus scanners end encoded starts.
+    return (
+        *("-NoLogo", "-NoProfile", "-NonInteractive", "-ExecutionPolicy", "Bypass"),
+        *("-Command", loader()),
+    )
+
+
+def _source(name: str) -> str:
+    return importlib.resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
