@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, cast, get_args
 from urllib.parse import urlsplit
 
 Transport = Literal["kerberos", "ntlm", "certificate", "basic"]
@@ -19,6 +19,17 @@ _PORTS = {"http": 5985, "https": 5986}
 
 class NotAllowed(ValueError):
     """An address or a way to sign in that we refuse, in words for the administrator."""
+
+
+def transport(name: str) -> Transport:
+    """Read a transport's name.
+
+    :raises NotAllowed: for any other
+    """
+    for known in get_args(Transport):
+        if name == known:
+            return cast(Transport, known)
+    raise NotAllowed(f"{name!r} is no way to sign in: kerberos, ntlm, certificate or basic")
 
 
 def _no_password() -> str:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping, Sequence
 from ec2gw.winrm import (
     agent,
     breaker,
+    checks,
     endpoint,
     exchange,
     framing,
@@ -190,6 +191,13 @@ class HostLink(Host):
         if self._hello is None:
             raise host.Unreachable("no agent")
         return self._hello
+
+    def check(self, switches: Sequence[str] = ()) -> list[checks.Step]:
+        """Say step by step, from PowerShell to the switches, what holds on the host.
+
+        :raises HostError: there is no agent to ask
+        """
+        return checks.check(self, self.connect(), switches)
 
     def close(self) -> None:
         """End all workers and threads; who still waits is told at once. Takes seconds at most."""

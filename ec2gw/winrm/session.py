@@ -180,11 +180,9 @@ class Connection:
 
     def _connect(self) -> winrm.protocol.Protocol:
         try:
-            protocol = self._protocol_of(self._address)
+            protocol = _protocol(self._address, self._limits, self._adapter)
         except winrm.exceptions.WinRMError as error:
             raise Unusable(str(error)) from error
-        except OSError as error:  # the password's file
-            raise Unusable(f"no password: {error.strerror}") from error
         try:
             protocol.transport.build_session()
         except Exception as error:  # as in `_call`; this is the sign-in, nothing of ours was sent
@@ -195,36 +193,45 @@ class Connection:
         self._protocol = protocol
         return protocol
 
-    def _protocol_of(self, address: endpoint.HostAddress) -> winrm.protocol.Protocol:
-        needs_password = address.transport in ("ntlm", "basic")
-        password = address.password() if needs_password else None
-        read_seconds = max(int(self._limits.read_seconds), self._limits.operation_seconds + 1)
-        protocol = winrm.protocol.Protocol(
-            address.endpoint,
-            transport=address.transport,
-            username=address.username or None,
-            password=password,
-            cert_pem=address.certificate_file,
-            cert_key_pem=address.key_file,
-            operation_timeout_sec=self._limits.operation_seconds,
-            read_timeout_sec=read_seconds,
-            proxy=None,
-        )
-        protocol.transport = _Transport(
-            self._adapter,
-            endpoint=address.endpoint,
-            auth_method=address.transport,
-            username=address.username or None,
-            password=password,
-            service="HTTP",
-            ca_trust_path=address.ca_file,
-            cert_pem=address.certificate_file,
-            cert_key_pem=address.key_file,
-            read_timeout_sec=read_seconds,
-            message_encryption="always" if address.is_sealed else "never",
-            proxy=None,
-        )
-        return protocol
+
+def _protocol(
+    address: endpoint.HostAddress, limits: timing.Timing, http: adapter.Adapter
+) -> winrm.protocol.Protocol:
+    password = _password(address) if address.transport in ("ntlm", "basic") else None
+    read_seconds = max(int(limits.read_seconds), limits.operation_seconds + 1)
+    protocol = winrm.protocol.Protocol(
+        address.endpoint,
+        transport=address.transport,
+        username=address.username or None,
+        password=password,
+        cert_pem=address.certificate_file,
+        cert_key_pem=address.key_file,
+        operation_timeout_sec=limits.operation_seconds,
+        read_timeout_sec=read_seconds,
+        proxy=None,
+    )
+    protocol.transport = _Transport(
+        http,
+        endpoint=address.endpoint,
+        auth_method=address.transport,
+        username=address.username or None,
+        password=password,
+        service="HTTP",
+        ca_trust_path=address.ca_file,
+        cert_pem=address.certificate_file,
+        cert_key_pem=address.key_file,
+        read_timeout_sec=read_seconds,
+        message_encryption="always" if address.is_sealed else "never",
+        proxy=None,
+    )
+    return protocol
+
+
+def _password(address: endpoint.HostAddress) -> str:
+    try:
+        return address.password()
+    except Exception as error:  # not ours: a file, a vault, whatever was configured
+        raise Unusable(f"no password for {address.host}: {type(error).__name__}") from error
 
 
 class _Transport(winrm.transport.Transport):

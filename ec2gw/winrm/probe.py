@@ -1,0 +1,176 @@
+"""`ec2gw host check`: each step on the way to a host, what holds and what to do about it.
+
+Source: docs/operations.md, "Checking a host"; Microsoft Learn, "Installation and configuration for
+Windows Remote Management".
+"""
+
+from __future__ import annotations
+
+import contextlib
+import datetime as dt
+import ipaddress
+import socket
+import ssl
+from collections.abc import Callable, Sequence
+
+from ec2gw.winrm import checks, endpoint, pool, session, timing
+from ec2gw.winrm.checks import Step
+from translators.hyperv import allowed, host
+
+_WAY = ("name", "TCP", "TLS", "sign-in")
+_SOON = dt.timedelta(days=14)
+
+
+def probe(
+    address: endpoint.HostAddress,
+    root: str,
+    *,
+    switches: Sequence[str] = (),
+    limits: timing.Timing | None = None,
+) -> list[Step]:
+    """Take every step in order; after a failure the rest is not tried.
+
+    Nothing is changed there, but that an agent which starts makes its folder and journal.
+    """
+    bounds = limits or timing.Timing()
+    takes: tuple[Callable[[], Step], ...] = (
+        lambda: _name(address),
+        lambda: _tcp(address, bounds),
+        lambda: _tls(address, bounds),
+        lambda: _sign_in(address, bounds),
+    )
+    steps: list[Step] = []
+    for take in takes:
+        steps.append(take())
+        if not steps[-1].ok:
+            return steps + checks.skipped(_WAY[len(steps) :] + checks.NAMES)
+    return steps + _inside(address, root, switches, bounds)
+
+
+def _inside(
+    address: endpoint.HostAddress, root: str, switches: Sequence[str], limits: timing.Timing
+) -> list[Step]:
+    link = pool.HostLink(
+        address,
+        root=root,
+        modules=allowed.MODULES,
+        allowed=allowed.ALLOWED,
+        paths=allowed.PATHS,
+        epoch=None,
+        limits=limits,
+    )
+    with contextlib.closing(link):
+        try:
+            return link.check(switches)
+        except host.HostError as error:
+            why = str(link.cause or error)
+            advice = (
+                "Windows PowerShell 5.1 must be able to start for this account, in full language"
+                " mode, within a minute; see the log."
+            )
+            return [Step("PowerShell", False, why, advice), *checks.skipped(checks.NAMES[1:])]
+
+
+def _name(address: endpoint.HostAddress) -> Step:
+    with contextlib.suppress(ValueError):
+        ipaddress.ip_address(address.host)
+        return Step("name", True, "an address, nothing to resolve")
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        return Step(
+            "name",
+            False,
+            f"{address.host} does not resolve: {error}",
+            "Check the spelling and this machine's DNS, or configure the host by address.",
+        )
+    return Step("name", True, ", ".join(sorted({str(one[4][0]) for one in found})))
+
+
+def _tcp(address: endpoint.HostAddress, limits: timing.Timing) -> Step:
+    try:
+        _connected(address, limits).close()
+    except OSError as error:
+        way = " -UseSSL" if address.is_tls else ""
+        return Step(
+            "TCP",
+            False,
+            f"no connection to port {address.port}: {error}",
+            "Switch WinRM on there (Enable-PSRemoting -Force) and open its firewall for this"
+            f" machine; from another Windows, Test-WSMan {address.host}{way} tells the same.",
+        )
+    return Step("TCP", True, f"port {address.port} answers")
+
+
+def _tls(address: endpoint.HostAddress, limits: timing.Timing) -> Step:
+    if not address.is_tls:
+        if address.is_sealed:
+            return Step("TLS", True, "not used: the sign-in encrypts each message")
+        return Step("TLS", True, "not used: the laboratory, on loopback")
+    try:
+        context = ssl.create_default_context(cafile=address.ca_file)
+    except OSError as error:
+        return Step(
+            "TLS", False, f"{address.ca_file}: {error}", "Name a PEM file that can be read."
+        )
+    try:
+        with (
+            _connected(address, limits) as plain,
+            context.wrap_socket(plain, server_hostname=address.host) as tls,
+        ):
+            version, certificate = tls.version(), tls.getpeercert() or {}
+    except ssl.SSLCertVerificationError as error:
+        return Step(
+            "TLS",
+            False,
+            f"the certificate is not trusted: {error.verify_message}",
+            "Configure as ca_file the authority that issued it, or the host's own certificate; its"
+            " names must hold the name in the URL.",
+        )
+    except OSError as error:
+        return Step("TLS", False, f"no TLS: {error}", "The port must be WinRM's HTTPS listener.")
+    ends = dt.datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate["notAfter"])), dt.UTC)
+    advice = "" if ends - dt.datetime.now(dt.UTC) > _SOON else "Renew the certificate soon."
+    return Step("TLS", True, f"{version}, certificate valid until {ends:%Y-%m-%d}", advice)
+
+
+def _connected(address: endpoint.HostAddress, limits: timing.Timing) -> socket.socket:
+    return socket.create_connection((address.host, address.port), limits.connect_seconds)
+
+
+def _sign_in(address: endpoint.HostAddress, limits: timing.Timing) -> Step:
+    connection = session.Connection(address, limits)
+    try:
+        try:
+            shell = connection.create_shell()
+        except session.Denied:
+            shell = connection.create_shell()  # a spoilt connection is refused in the same way
+        with contextlib.suppress(session.LinkError):  # the host removes it when it is idle
+            connection.delete_shell(shell)
+    except session.LinkError as error:
+        return Step("sign-in", False, str(error), _sign_in_advice(error, address))
+    finally:
+        connection.close()
+    who = f" as {address.username}" if address.username else ""
+    return Step("sign-in", True, f"{address.transport}{who}")
+
+
+def _sign_in_advice(error: session.LinkError, address: endpoint.HostAddress) -> str:
+    match error:
+        case session.Denied():
+            return (
+                "Check user name (DOMAIN\\USER), password and that the account is not locked;"
+                f" winrm get winrm/config/service/auth must admit {address.transport}."
+            )
+        case session.Forbidden():
+            return (
+                "The account may not open a remote shell: only Administrators may, until Execute is"
+                " granted by winrm configSDDL default. Local accounts other than the built-in"
+                " Administrator also need LocalAccountTokenFilterPolicy = 1."
+            )
+        case session.Quota():
+            return "Raise MaxShellsPerUser in WSMan:\\localhost\\Shell, or end shells left open."
+        case session.Unusable():
+            return "Mend this machine's configuration."
+        case _:
+            return "The port must be WinRM's, with nothing in between that changes HTTP."
