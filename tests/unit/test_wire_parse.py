@@ -1,0 +1,454 @@
+"""What a request means, however the client wrote it, and what is no request."""
+
+from __future__ import annotations
+
+import base64
+import time
+import tracemalloc
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any, TypeVar
+from urllib.parse import quote, quote_plus
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ec2gw.wire import form, model, parse
+
+MEBIBYTE = 1024 * 1024
+
+
+def operation(action: str, service: str = "ec2") -> model.Operation:
+    found = model.operation(service, action)
+    assert found is not None
+    return found
+
+
+def read(action: str, text: str, service: str = "ec2") -> dict[str, Any]:
+    params, _ = parse.parse(operation(action, service), form.split(text.encode()))
+    return params
+
+
+def refusal(action: str, text: str | bytes) -> parse.Malformed:
+    with pytest.raises(parse.Malformed) as caught:
+        parse.parse(operation(action), form.split(text.encode() if isinstance(text, str) else text))
+    return caught.value
+
+
+Done = TypeVar("Done")
+
+
+def attempt(act: Callable[[], Done]) -> tuple[parse.Malformed | None, Done | None]:
+    """Answer the refusal or what was done; any other error is a failure."""
+    try:
+        return None, act()
+    except parse.Malformed as malformed:
+        return malformed, None
+
+
+# Forms
+
+
+@pytest.mark.parametrize(
+    ("text", "pairs"),
+    [
+        (b"", []),
+        (b"Action=A&Version=2016-11-15", [("Action", "A"), ("Version", "2016-11-15")]),
+        (b"A=a+b%20c%2Bd", [("A", "a b c+d")]),
+        (b"A=x=y&&B&=c&", [("A", "x=y"), ("B", ""), ("", "c")]),
+        (b"A=1&A=2", [("A", "1"), ("A", "2")]),
+        ("N%C3%A4me=\xe4%C3%A4".encode(), [("Näme", "ää")]),
+        (b"Filter%2E1%2eName=%26", [("Filter.1.Name", "&")]),
+    ],
+)
+def test_a_form_is_split_in_the_order_of_arrival(text: bytes, pairs: list[Any]) -> None:
+    assert form.split(text) == pairs
+
+
+@pytest.mark.parametrize(
+    "text",
+    [b"A=%", b"A=%2", b"A=%zz", b"A=%FF", b"%C3=1", b"A=\xff", b"A=%ED%A0%80", b"A=%C3&B=%A4"],
+)
+def test_a_form_that_is_no_utf8_or_badly_escaped_is_malformed(text: bytes) -> None:
+    with pytest.raises(parse.Malformed) as caught:
+        form.split(text)
+    assert caught.value.code == "MalformedQueryString"
+
+
+@given(st.lists(st.tuples(st.text(min_size=1), st.text()), max_size=20))
+def test_what_any_client_escapes_is_split_as_it_was(pairs: list[tuple[str, str]]) -> None:
+    for escape in (quote, quote_plus):
+        text = "&".join(
+            f"{escape(name, safe='')}={escape(value, safe='')}" for name, value in pairs
+        )
+        assert form.split(text.encode()) == pairs
+
+
+@given(st.binary(max_size=200))
+def test_any_bytes_are_split_or_malformed(text: bytes) -> None:
+    refused, pairs = attempt(lambda: form.split(text))
+    if refused:
+        assert refused.code == "MalformedQueryString"
+    for name, value in pairs or ():
+        (name + value).encode()  # no half of a surrogate pair got in
+
+
+# Lists and single values
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "InstanceId.1=i-a&InstanceId.2=i-b",
+        "InstanceId.0=i-a&InstanceId.1=i-b",
+        "InstanceId.3=i-a&InstanceId.6=i-b",
+        "InstanceId.10=i-b&InstanceId.2=i-a",
+        "InstanceId.2=i-b&InstanceId.1=i-a",
+        "InstanceId.999999999=i-b&InstanceId.000000001=i-a",
+        "InstanceId=i-a&InstanceId=i-b",
+        "InstanceId.1=i-b&InstanceId=i-a",
+        "InstanceId.1=i-x&InstanceId.2=i-b&InstanceId.1=i-a",
+    ],
+)
+def test_a_list_is_in_the_order_of_its_numbers_whatever_they_are(text: str) -> None:
+    assert read("DescribeInstances", text) == {"InstanceIds": ["i-a", "i-b"]}
+
+
+def test_one_value_without_a_number_is_a_list_of_one() -> None:
+    assert read("DescribeKeyPairs", "KeyName=x") == {"KeyNames": ["x"]}
+    assert read("DescribeInstances", "Filter.Name=a&Filter.Value=b&Filter.Value=c") == {
+        "Filters": [{"Name": "a", "Values": ["b", "c"]}]
+    }
+
+
+def test_a_number_after_a_single_value_is_left_out() -> None:
+    assert read("GetConsoleOutput", "InstanceId.1=i-a") == {"InstanceId": "i-a"}
+    assert read("GetConsoleOutput", "InstanceId=i-a&InstanceId.1=i-b") == {"InstanceId": "i-a"}
+    assert read("GetConsoleOutput", "InstanceId.1=i-b&InstanceId=i-a") == {"InstanceId": "i-a"}
+
+
+def test_of_a_single_value_that_comes_twice_the_last_counts() -> None:
+    assert read("RunInstances", "MinCount=1&MinCount=2") == {"MinCount": 2}
+
+
+def test_numbers_of_inner_lists_are_their_own() -> None:
+    text = "Filter.5.Value.9=b&Filter.5.Value.3=a&Filter.5.Name=n&Filter.1.Name=m"
+    assert read("DescribeInstances", text) == {
+        "Filters": [{"Name": "m"}, {"Name": "n", "Values": ["a", "b"]}]
+    }
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "InstanceId.x",
+        "InstanceId.-1",
+        "InstanceId.",
+        "InstanceId.1x",
+        "InstanceId.1000000000",
+        "InstanceId.\u0663",
+        "InstanceId.member.1",
+        "Filter.Bogus",
+        "Filter.one.Name",
+        "InstanceId" + ".1" * 40,
+        "Bogus" + ".x" * 40,
+    ],
+)
+def test_an_odd_number_or_too_many_levels_are_malformed(name: str) -> None:
+    assert refusal("DescribeInstances", f"{name}=v").code == "MalformedQueryString"
+
+
+def test_a_text_where_a_structure_is_meant_is_invalid() -> None:
+    refused = refusal("DescribeInstances", "Filter.1=x")
+    assert refused.code == "InvalidParameterValue"
+    assert refused.message == "Value (x) for parameter Filter.1 is invalid. Expected a structure."
+
+
+def test_members_are_found_by_their_name_on_the_wire_only() -> None:
+    params, unknown = parse.parse(
+        operation("AuthorizeSecurityGroupIngress"),
+        form.split(
+            b"GroupId=sg-1&IpPermissions.1.Groups.1.GroupId=sg-2"
+            b"&IpPermissions.1.UserIdGroupPairs.1.GroupId=sg-3&groupId=sg-4"
+        ),
+    )
+    assert params == {
+        "GroupId": "sg-1",
+        "IpPermissions": [{"UserIdGroupPairs": [{"GroupId": "sg-2"}]}],
+    }
+    assert unknown == ["IpPermissions.N.UserIdGroupPairs.N.GroupId", "groupId"]
+
+
+def test_unknown_parameters_are_told_once_and_not_without_end() -> None:
+    text = "&".join(f"Bogus.{n}.Thing=1&Other{n}=2" for n in range(1000))
+    _, unknown = parse.parse(operation("DescribeInstances"), form.split(text.encode()))
+    assert unknown[:3] == ["Bogus.N.Thing", "Other0", "Other1"]
+    assert len(unknown) == parse.MAX_UNKNOWN
+    _, unknown = parse.parse(operation("DescribeInstances"), [("x" * 100_000, "1")])
+    assert len(unknown[0]) <= 100
+
+
+def test_what_is_about_the_request_is_no_parameter_of_the_operation() -> None:
+    text = (
+        "Action=DescribeInstances&Version=2014-10-01&AWSAccessKeyId=a&Signature=s&SignatureMethod=m"
+        "&SignatureVersion=2&Timestamp=t&Expires=e&SecurityToken=k&X-Amz-Algorithm=a&X-Amz-Date=d"
+    )
+    assert parse.parse(operation("DescribeInstances"), form.split(text.encode())) == ({}, [])
+
+
+def test_an_empty_list_is_said_by_name_in_the_query_protocol_alone() -> None:
+    assert read("TagUser", "UserName=u&Tags=", "iam") == {"UserName": "u", "Tags": []}
+    assert read("DescribeInstances", "InstanceId=") == {"InstanceIds": [""]}
+
+
+@pytest.mark.parametrize("prefix", ["Tags.member.", "Tags."])
+def test_the_query_protocol_may_leave_out_what_its_items_are_called(prefix: str) -> None:
+    assert read("TagUser", f"{prefix}1.Key=k&{prefix}1.Value=v", "iam") == {
+        "Tags": [{"Key": "k", "Value": "v"}]
+    }
+
+
+# Single values
+
+
+@pytest.mark.parametrize("text", ["true", "TRUE", "True", "1"])
+def test_truth_is_written_in_many_ways(text: str) -> None:
+    assert read("RunInstances", f"EbsOptimized={text}") == {"EbsOptimized": True}
+
+
+@pytest.mark.parametrize("text", ["false", "False", "0"])
+def test_so_is_untruth(text: str) -> None:
+    assert read("RunInstances", f"EbsOptimized={text}") == {"EbsOptimized": False}
+
+
+@pytest.mark.parametrize(
+    ("parameter", "text"),
+    [
+        ("EbsOptimized", "yes"),
+        ("EbsOptimized", ""),
+        ("MinCount", "one"),
+        ("MinCount", ""),
+        ("MinCount", "1.0"),
+        ("MinCount", "1_0"),
+        ("MinCount", "\u0661"),
+        ("MinCount", "0x10"),
+        ("MinCount", "2147483648"),
+        ("MinCount", "-2147483649"),
+        ("MinCount", "9" * 5000),
+        ("Monitoring.Enabled", "None"),
+    ],
+)
+def test_a_value_of_another_type_is_refused_by_its_name_on_the_wire(
+    parameter: str, text: str
+) -> None:
+    refused = refusal("RunInstances", f"{parameter}={quote(text)}")
+    assert refused.code == "InvalidParameterValue"
+    start = f"Value ({text[:100]}) for parameter {parameter} is invalid. "
+    assert refused.message.startswith(start)
+    assert len(refused.message) < 300
+
+
+def test_numbers_reach_to_the_ends_of_their_type() -> None:
+    assert read("RunInstances", "MinCount=-2147483648&MaxCount=%2B2147483647") == {
+        "MinCount": -(2**31),
+        "MaxCount": 2**31 - 1,
+    }
+
+
+def test_text_that_looks_like_something_else_stays_text() -> None:
+    for text in ("0x1f", "1e5", "010", "True", "None", "null", " a "):
+        assert read("RunInstances", f"KeyName={quote(text)}") == {"KeyName": text}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2024-02-29T01:02:03Z",
+        "2024-02-29T01:02:03.000Z",
+        "2024-02-29T01:02:03",
+        "2024-02-29T03:02:03+02:00",
+        "20240229T010203Z",
+        "Thu, 29 Feb 2024 01:02:03 GMT",
+        "1709168523",
+        "1709168523.0",
+    ],
+)
+def test_times_come_in_many_forms_and_leave_as_utc(text: str) -> None:
+    params = read("DescribeSpotPriceHistory", f"StartTime={quote_plus(text)}")
+    assert params == {"StartTime": datetime(2024, 2, 29, 1, 2, 3, tzinfo=UTC)}
+    assert params["StartTime"].tzinfo is UTC
+
+
+def test_a_day_is_its_first_moment() -> None:
+    for text in ("2024-02-29", "20240229"):
+        assert read("DescribeSpotPriceHistory", f"StartTime={text}") == {
+            "StartTime": datetime(2024, 2, 29, tzinfo=UTC)
+        }
+
+
+@pytest.mark.parametrize(
+    "text", ["", "soon", "2024-02-30", "1e300", "-1e12", "9999-12-31T23:59:59-14:00"]
+)
+def test_what_is_no_time_is_refused(text: str) -> None:
+    refused = refusal("DescribeSpotPriceHistory", f"StartTime={quote(text)}")
+    assert refused.code == "InvalidParameterValue"
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_a_time_or_refused(text: str) -> None:
+    known = operation("DescribeSpotPriceHistory")
+    refused, done = attempt(lambda: parse.parse(known, [("StartTime", text)]))
+    if refused:
+        assert refused.code == "InvalidParameterValue"
+    if done:
+        assert done[0]["StartTime"].tzinfo is UTC
+
+
+@given(
+    st.datetimes(
+        datetime(1, 1, 2),
+        datetime(9999, 12, 30),
+        timezones=st.integers(-839, 839).map(lambda m: timezone(timedelta(minutes=m))),
+    )
+)
+def test_any_time_with_its_zone_is_read_as_that_moment(moment: datetime) -> None:
+    params, _ = parse.parse(
+        operation("DescribeSpotPriceHistory"), [("StartTime", moment.isoformat())]
+    )
+    assert params == {"StartTime": moment}
+
+
+def test_base64_may_hold_line_breaks() -> None:
+    text = base64.encodebytes(b"#!/bin/sh\n" * 20).decode()
+    assert "\n" in text.strip()
+    params = read("ModifyInstanceAttribute", f"UserData.Value={quote(text)}")
+    assert params == {"UserData": {"Value": b"#!/bin/sh\n" * 20}}
+
+
+def test_user_data_of_a_launch_stays_the_base64_that_it_is() -> None:
+    assert read("RunInstances", "UserData=aGVs%0AbG8%3D") == {"UserData": "aGVs\nbG8="}
+
+
+@pytest.mark.parametrize("text", ["secret!", "c2VjcmV0x", "\u00e4"])
+def test_bad_base64_is_refused_and_not_repeated(text: str) -> None:
+    refused = refusal("ImportKeyPair", f"PublicKeyMaterial={quote(text)}")
+    assert refused.code == "InvalidParameterValue"
+    assert text not in refused.message
+
+
+# Whatever comes
+
+PARTS = st.sampled_from(
+    ["Filter", "Name", "Value", "InstanceId", "Tag", "TagSpecification", "Ebs", "NetworkInterface",
+     "BlockDeviceMapping", "MaxResults", "DryRun", "PrivateIpAddresses", "1", "0", "2", "00", "-1",
+     "999999999", "1e3", "", "member", "x", "\u0661", "MinCount", "UserData", "Placement"]
+)  # fmt: skip
+NAMES = st.lists(PARTS, min_size=1, max_size=40).map(".".join)
+
+
+@settings(max_examples=300)
+@given(
+    st.sampled_from(["DescribeInstances", "RunInstances", "CreateTags", "ImportKeyPair"]),
+    st.lists(st.tuples(NAMES | st.text(max_size=20), st.text(max_size=10)), max_size=30),
+)
+def test_any_form_is_read_or_malformed(action: str, pairs: list[tuple[str, str]]) -> None:
+    known = operation(action)
+    refused, done = attempt(lambda: parse.parse(known, pairs))
+    if refused:
+        assert refused.code in ("MalformedQueryString", "InvalidParameterValue")
+        assert len(refused.message) < 500
+    if done:
+        assert known.input is not None
+        fits(done[0], known.input)
+        assert len(done[1]) <= len(pairs)
+
+
+def fits(value: Any, shape: model.Shape) -> None:
+    """Check that nothing of the reading's own bookkeeping is left."""
+    if shape.kind == "structure":
+        assert type(value) is dict
+        shapes = {member.name: member.shape for member in shape.members}
+        for name, inner in value.items():
+            fits(inner, shapes[name])
+    elif shape.item is not None:
+        assert type(value) is list
+        for inner in value:
+            fits(inner, shape.item.shape)
+    else:
+        types = {"integer": int, "boolean": bool, "blob": bytes, "timestamp": datetime}
+        assert type(value) is types.get(shape.kind, str)
+
+
+def repeated(parameter: str) -> bytes:
+    """Fill a mebibyte with numbered parameters."""
+    text = ""
+    pieces = []
+    number = size = 0
+    while size < MEBIBYTE:
+        number += 1
+        text = parameter.format(number)
+        size += len(text)
+        pieces.append(text)
+    return "".join(pieces).encode()[:MEBIBYTE]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"&" * MEBIBYTE, id="nothing but separators"),
+        pytest.param(b"%41" * (MEBIBYTE // 3), id="escapes"),
+        pytest.param(b"A=" + b"%C3%A4" * (MEBIBYTE // 6), id="escapes of two bytes"),
+        pytest.param(b"." * MEBIBYTE, id="one name of many levels"),
+        pytest.param(b"Filter" + b".1" * (MEBIBYTE // 2), id="one list of many levels"),
+        pytest.param(b"InstanceId." + b"9" * MEBIBYTE, id="a number without end"),
+        pytest.param(b"MaxResults=" + b"9" * MEBIBYTE, id="a value without end"),
+        pytest.param(b"StartTime=" + b"9" * MEBIBYTE, id="a time without end"),
+        pytest.param(repeated("InstanceId.{}=i-a&"), id="many items"),
+        pytest.param(repeated("NetworkInterface.{}.PrivateIpAddresses.1.Primary=1&"), id="deep"),
+        pytest.param(repeated("x{}" + ".y" * 25 + "=&"), id="many unknown names"),
+    ],
+)
+@pytest.mark.parametrize(
+    "action", ["DescribeInstances", "RunInstances", "DescribeSpotPriceHistory"]
+)
+def test_no_body_takes_much_memory_or_time(action: str, body: bytes) -> None:
+    known = operation(action)
+    parse.parse(known, [])
+    tracemalloc.start()
+    began = time.process_time()
+    try:
+        attempt(lambda: parse.parse(known, form.split(body)))
+        spent = time.process_time() - began
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 24 * MEBIBYTE
+    assert spent < 3  # most of it is the tracing of memory
+
+
+def test_ten_thousand_parameters_are_read_and_one_more_is_malformed() -> None:
+    text = "&".join(f"InstanceId.{n}=i-{n}" for n in range(form.MAX_PARAMETERS))
+    assert len(read("DescribeInstances", text)["InstanceIds"]) == form.MAX_PARAMETERS
+    assert refusal("DescribeInstances", f"{text}&A=b").code == "MalformedQueryString"
+
+
+# What is known of an operation
+
+
+def test_an_action_that_the_service_has_not_is_none() -> None:
+    assert model.operation("ec2", "Bogus") is None
+    assert model.operation("ec2", "") is None
+    assert model.operation("s3", "ListBuckets") is None
+    assert model.operation("../ec2", "RunInstances") is None
+
+
+def test_an_operation_knows_what_a_dispatcher_asks() -> None:
+    run = operation("RunInstances")
+    assert run.required == ("MaxCount", "MinCount")
+    assert run.has_dry_run
+    assert run.client_token == "ClientToken"
+    assert run.asked_names["SecurityGroupIds"] == "SecurityGroupId"
+    assert operation("CreateEgressOnlyInternetGateway").client_token == "ClientToken"
+    who = operation("GetCallerIdentity", "sts")
+    assert (who.required, who.has_dry_run, who.client_token) == ((), False, None)
