@@ -126,8 +126,8 @@ class Hand:
             if not vm.is_missing(failed.error.id):
                 raise port.Unreachable(f"look failed: {failed}") from failed
             found = ()
-        folder = False
-        if not found:
+        folder = True
+        if intent.vm_id is None or not found:  # what was found by name may not be ours
             try:
                 answer = self._host.run(
                     vm.look_at_folder(intent.id), deadline_seconds=_LOOK_SECONDS

@@ -20,20 +20,26 @@ SUCCESSORS = {
 }
 """EC2 User Guide, instance state changes; pending is also what EC2 shows of a start."""
 
-EVENTS = st.one_of(
-    st.sampled_from(get_args(lifecycle.Ask)).map(lambda event: (lifecycle.ask, event)),
-    st.sampled_from(get_args(lifecycle.Found)).map(lambda event: (lifecycle.find, event)),
-)
+EVENTS = st.sampled_from([*get_args(lifecycle.Ask), *get_args(lifecycle.Found)])
+
+
+def move(phase: lifecycle.Phase, event: str) -> lifecycle.Phase:
+    for ask in get_args(lifecycle.Ask):
+        if ask == event:
+            return lifecycle.ask(phase, ask)
+    for found in get_args(lifecycle.Found):
+        if found == event:
+            return lifecycle.find(phase, found)
+    raise AssertionError(event)
 
 
 @given(st.lists(EVENTS, max_size=30))
-def test_no_order_of_events_makes_a_state_ec2_does_not_allow(events: list[object]) -> None:
+def test_no_order_of_events_makes_a_state_ec2_does_not_allow(events: list[str]) -> None:
     phase: lifecycle.Phase = "pending"
     for event in events:
-        move, word = event  # type: ignore[misc]
         before = lifecycle.STATES[phase][1]
         try:
-            phase = move(phase, word)
+            phase = move(phase, event)
         except lifecycle.Refused:
             continue
         assert lifecycle.STATES[phase][1] in SUCCESSORS[before]

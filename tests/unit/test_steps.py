@@ -7,11 +7,12 @@ import datetime as dt
 
 import pytest
 
+from state import lifecycle
 from translators import steps
 from translators.ec2.instances import steps as ours
 from translators.ec2.instances.intents import Attempt, Intent
 from translators.hyperv import vm
-from translators.hyperv.host import Answer, HostFault
+from translators.hyperv.host import Answer, HostFault, Plan
 from translators.settings import Settings
 
 NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
@@ -82,18 +83,20 @@ def test_a_half_made_vm_is_removed_and_made_anew() -> None:
     assert purpose(ours.launch(INTENT, sight("Running", notes=""))) == "turn-off"
 
 
-@pytest.mark.parametrize("phase", ["pending", "shutting-down"])
-def test_a_foreign_vm_with_our_name_is_not_ours(phase: str) -> None:
+@pytest.mark.parametrize(
+    ("phase", "plan"), [("pending", vm.create(SPEC)), ("shutting-down", vm.sweep(ID))]
+)
+def test_a_foreign_vm_with_our_name_is_not_ours(phase: lifecycle.Phase, plan: Plan) -> None:
     foreign = sight("Running", notes="", folder="D:\\somewhere\\else")
-    intent = dataclasses.replace(INTENT, phase=phase)  # type: ignore[arg-type]
-    decision = steps.STEPS["instance", intent.phase](intent, foreign)
-    assert decision == steps.Do(vm.create(SPEC)) or decision == steps.Do(vm.sweep(ID))
+    intent = dataclasses.replace(INTENT, phase=phase)
+    assert steps.STEPS["instance", phase](intent, foreign) == steps.Do(plan)
 
 
 def test_a_vm_of_another_deployment_in_our_folder_is_left_alone() -> None:
     foreign = sight("Off", notes=vm.notes("0000000000000000", ID))
-    for phase in ("pending", "shutting-down"):
-        intent = dataclasses.replace(INTENT, phase=phase)  # type: ignore[arg-type]
+    phases: tuple[lifecycle.Phase, ...] = ("pending", "shutting-down")
+    for phase in phases:
+        intent = dataclasses.replace(INTENT, phase=phase)
         decision = steps.STEPS["instance", intent.phase](intent, foreign)
         assert isinstance(decision, steps.Wait)
         assert decision.why is not None
