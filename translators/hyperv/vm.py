@@ -234,7 +234,7 @@ def create(spec: Spec) -> Plan:
 
 def _adapter(vm: Ref, adapter: Adapter) -> list[Call]:
     """An adapter that is guarded before it is connected."""
-    nic = Ref("nic")
+    nic = Ref("nic", at=0)  # Set-VMNetworkAdapter takes one adapter, and no list of one
     vlan: dict[str, Argument] = {"VMNetworkAdapter": nic, "Untagged": True}
     if adapter.vlan is not None:
         vlan = {"VMNetworkAdapter": nic, "Access": True, "VlanId": adapter.vlan}

@@ -1,0 +1,79 @@
+"""Definitions that the tables lack: the agent's own functions, and one cmdlet by hand.
+
+Source: docs/architecture.md, "The host link" (the agent's functions);
+learn.microsoft.com/powershell/module/microsoft.powershell.diagnostics/get-winevent, the set
+HashQuerySet (Windows PowerShell 5.1).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+# name -> (parameters "Name:type", "!" marks a mandatory one; the class brought back)
+_OWN: Final[Mapping[str, tuple[str, str]]] = {
+    "Agent\\Write-FileChunk": ("Path!:string Offset!:int64 Base64!:string", "FileChunk"),
+    "Agent\\Complete-File": ("Path!:string Sha256!:string Length!:int64", "FileChunk"),
+    "Agent\\Get-FileState": ("Path!:string Hash:switch", "FileState"),
+    "Agent\\Remove-Tree": ("Path!:string", ""),
+    "Agent\\New-Folder": ("Path!:string", ""),
+    "Agent\\Test-Root": ("", "Root"),
+    "Agent\\Compress-Journal": ("Tokens!:string[]", "Journal"),
+    "Microsoft.PowerShell.Diagnostics\\Get-WinEvent": (
+        "FilterHashtable!:dictionary[] MaxEvents:int64 ComputerName:string Credential:pscredential "
+        "Force:switch Oldest:switch",
+        "EventLogRecord",
+    ),
+}
+
+CLASSES: Final[Mapping[str, Mapping[str, str]]] = {
+    "FileChunk": {"Length": "int64"},
+    "FileState": {
+        "Name": "string",
+        "Length": "int64",
+        "IsDirectory": "bool",
+        "Sha256": "string",
+    },
+    "Root": {
+        "Root": "string",
+        "Exists": "bool",
+        "Owner": "string",
+        "FreeBytes": "int64",
+        "FileSystem": "string",
+    },
+    "Journal": {"Kept": "int32"},
+    "EventLogRecord": {
+        "Id": "int32",
+        "TimeCreated": "datetime?",
+        "LogName": "string",
+        "Properties": "EventProperty[]",
+    },
+    "EventProperty": {"Value": "object"},
+}
+"""Classes that no recording holds. Source: System.Diagnostics.Eventing.Reader."""
+
+
+def row(qualified: str) -> Mapping[str, object] | None:
+    """A definition in the form of the tables' rows; the same on every version."""
+    found = _OWN.get(qualified)
+    if found is None:
+        return None
+    parameters: dict[str, dict[str, object]] = {}
+    mandatory: list[str] = []
+    for one in found[0].split():
+        name, _, kind = one.partition(":")
+        if name.endswith("!"):
+            mandatory.append(name.rstrip("!"))
+        parameters[name.rstrip("!")] = {"type": kind}
+    return {
+        "default_set": "Own",
+        "output": [found[1]] if found[1] else [],
+        "parameters": parameters,
+        "sets": [
+            {
+                "name": "Own",
+                "mandatory": mandatory,
+                "optional": [one for one in parameters if one not in mandatory],
+            }
+        ],
+    }

@@ -1,0 +1,325 @@
+"""Hard disk and DVD drives of a machine: where they sit, what is in them.
+
+Source: learn.microsoft.com/powershell/module/hyper-v; the classes HardDiskDrive, DvdDrive.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+
+from ec2gw.lab.cmdlets import faults
+from ec2gw.lab.cmdlets.objects import ZERO_GUID, Live, Values, named
+from ec2gw.lab.cmdlets.shell import Shell, cmdlet
+from ec2gw.lab.world import model, paths, power
+from ec2gw.lab.world.session import Session
+
+SCSI_LOCATIONS = 64
+IDE_CONTROLLERS = 2
+IDE_LOCATIONS = 2
+Place = tuple[str, int, int]
+
+
+def disk_object(session: Session, vm: model.Vm, disk: model.Disk) -> Live:
+    values = {
+        "Path": disk.path,
+        "DiskNumber": None,
+        "MaximumIOPS": disk.maximum_iops,
+        "MinimumIOPS": disk.minimum_iops,
+        "SupportPersistentReservations": False,
+        **_drive(session, vm, disk, "Hard Drive"),
+    }
+    return Values.of("HardDiskDrive", values, vm.id, *_place_texts(disk))
+
+
+def dvd_object(session: Session, vm: model.Vm, dvd: model.Dvd) -> Live:
+    values = {
+        "Path": dvd.path,
+        "DvdMediaType": named("DvdMediaType", "ISO" if dvd.path else "None"),
+        **_drive(session, vm, dvd, "DVD Drive"),
+    }
+    return Values.of("DvdDrive", values, vm.id, *_place_texts(dvd))
+
+
+def _drive(
+    session: Session, vm: model.Vm, drive: model.Disk | model.Dvd, what: str
+) -> dict[str, object]:
+    kind, number, location = drive.controller_type, drive.number, drive.location
+    controller = uuid.uuid5(uuid.UUID(vm.id), f"{kind} {number}")
+    return {
+        "ControllerType": named("ControllerType", kind),
+        "ControllerNumber": number,
+        "ControllerLocation": location,
+        "Name": f"{what} on {kind} controller number {number} at location {location}",
+        "Id": f"Microsoft:{vm.id.upper()}\\{str(controller).upper()}\\0\\{location}\\D",
+        "PoolName": "Primordial",
+        "VMId": uuid.UUID(vm.id),
+        "VMName": vm.name,
+        "VMSnapshotId": ZERO_GUID,
+        "VMSnapshotName": "",
+        "ComputerName": session.name,
+        "IsDeleted": False,
+    }
+
+
+def _place(drive: model.Disk | model.Dvd) -> Place:
+    return (drive.controller_type, drive.number, drive.location)
+
+
+def _taken(vm: model.Vm) -> set[Place]:
+    return {_place(disk) for disk in vm.disks} | {_place(dvd) for dvd in vm.dvds}
+
+
+def _place_texts(drive: model.Disk | model.Dvd) -> tuple[str, str, str]:
+    return (drive.controller_type, str(drive.number), str(drive.location))
+
+
+def attach(
+    shell: Shell, session: Session, vm: model.Vm, kind: str, number: int, location: int, path: str
+) -> model.Disk:
+    """Put a disk into a free place of a machine, not yet kept."""
+    full = _existing(shell, session, path)
+    if any(one.path and paths.key(one.path) == paths.key(full) for one in vm.disks):
+        text = f"The disk '{full}' is already connected to '{vm.name}'."
+        raise faults.invalid_parameter(shell.activity, text, full)
+    disk = model.Disk(kind, number, location, full)
+    _check_place(shell, vm, _place(disk))
+    vm.disks.append(disk)
+    return disk
+
+
+def _existing(shell: Shell, session: Session, path: str) -> str:
+    file = session.file(path)
+    if file is None or file.folder:
+        text = f"Failed to add device: attachment '{path}' was not found"
+        raise faults.operation_failed(shell.activity, text, faults.FILE_NOT_FOUND, path)
+    return file.path
+
+
+def _check_place(shell: Shell, vm: model.Vm, place: Place) -> None:
+    kind, number, location = place
+    scsi = kind == "SCSI" and number == 0 and 0 <= location < SCSI_LOCATIONS
+    ide = (
+        kind == "IDE"
+        and vm.generation == 1
+        and 0 <= number < IDE_CONTROLLERS
+        and 0 <= location < IDE_LOCATIONS
+    )
+    if not scsi and not ide:
+        text = f"'{vm.name}' has no {kind} controller {number} with location {location}."
+        raise faults.invalid_parameter(shell.activity, text, vm.name)
+    if place in _taken(vm):
+        text = f"Location {location} of {kind} controller {number} is in use."
+        raise faults.invalid_parameter(shell.activity, text, vm.name)
+
+
+def _check_hot(shell: Shell, vm: model.Vm, kind: str) -> None:
+    """A working machine takes drives on SCSI only, and none in a transition."""
+    if power.transitional(vm) or (power.working(vm) and kind == "IDE") or vm.state == "Saved":
+        raise faults.invalid_state(shell.activity, vm.name)
+
+
+def _free_place(shell: Shell, vm: model.Vm) -> Place:
+    """Take the place that is asked for, or the first free one."""
+    kind = shell.text("ControllerType", "IDE" if vm.generation == 1 else "SCSI")
+    taken = _taken(vm)
+    numbers = range(IDE_CONTROLLERS) if kind == "IDE" else range(1)
+    locations = range(IDE_LOCATIONS if kind == "IDE" else SCSI_LOCATIONS)
+    if shell.has("ControllerNumber"):
+        numbers = range(shell.number("ControllerNumber"), shell.number("ControllerNumber") + 1)
+    if shell.has("ControllerLocation"):
+        first = shell.number("ControllerLocation")
+        locations = range(first, first + 1)
+    places = [(kind, number, location) for number in numbers for location in locations]
+    free = [one for one in places if one not in taken]
+    return free[0] if free else places[0]
+
+
+@cmdlet(
+    "Hyper-V\\Add-VMHardDiskDrive",
+    simulates="VM VMName ControllerType ControllerNumber ControllerLocation Path "
+    "MaximumIOPS MinimumIOPS",
+)
+def add_vm_hard_disk_drive(shell: Shell) -> Sequence[Live]:
+    added: list[Live] = []
+    for vm_id in shell.vm_ids():
+        with shell.changing() as session:
+            vm = shell.vm(session, vm_id)
+            place = _free_place(shell, vm)
+            _check_hot(shell, vm, place[0])
+            if shell.has("Path"):
+                path = shell.text("Path")
+                if power.working(vm) and session.in_use(path):
+                    raise faults.operation_failed(
+                        shell.activity, f"'{path}' is in use", faults.SHARING_VIOLATION, path
+                    )
+                disk = attach(shell, session, vm, *place, path)
+            else:
+                _check_place(shell, vm, place)
+                disk = model.Disk(*place, None)
+                vm.disks.append(disk)
+            disk.maximum_iops = shell.number("MaximumIOPS")
+            disk.minimum_iops = shell.number("MinimumIOPS")
+            session.put_vm(vm)
+            added.append(disk_object(session, vm, disk))
+    return added if shell.flag("Passthru") else []
+
+
+@cmdlet(
+    "Hyper-V\\Get-VMHardDiskDrive",
+    simulates="VM VMName ControllerType ControllerNumber ControllerLocation",
+)
+def get_vm_hard_disk_drive(shell: Shell) -> Sequence[Live]:
+    ids = shell.vm_ids()
+    with shell.reading() as session:
+        return [
+            disk_object(session, vm, disk)
+            for one in ids
+            for vm in [shell.vm(session, one)]
+            for disk in vm.disks
+            if _asked_for(shell, disk)
+        ]
+
+
+def _asked_for(shell: Shell, drive: model.Disk | model.Dvd) -> bool:
+    wanted = {
+        "ControllerType": drive.controller_type,
+        "ControllerNumber": drive.number,
+        "ControllerLocation": drive.location,
+    }
+    return all(shell.arguments.get(name, value) == value for name, value in wanted.items())
+
+
+def _chosen_disks(shell: Shell, session: Session) -> list[tuple[model.Vm, model.Disk]]:
+    if shell.has("VMHardDiskDrive"):
+        wanted = [live.identity for live in shell.lives("VMHardDiskDrive")]
+    else:
+        wanted = [
+            (vm_id, shell.text("ControllerType"), str(shell.number("ControllerNumber")),
+             str(shell.number("ControllerLocation")))
+            for vm_id in shell.vm_ids()
+        ]  # fmt: skip
+    found: list[tuple[model.Vm, model.Disk]] = []
+    for vm_id, *place in wanted:
+        vm = shell.vm(session, vm_id)
+        disks = [one for one in vm.disks if _place_texts(one) == tuple(place)]
+        if not disks:
+            text = f"'{vm.name}' has no hard disk drive at {' '.join(place)}."
+            raise faults.not_found(shell.activity, text, vm.name)
+        found.append((vm, disks[0]))
+    return found
+
+
+@cmdlet(
+    "Hyper-V\\Remove-VMHardDiskDrive",
+    simulates="VMHardDiskDrive VMName ControllerType ControllerNumber ControllerLocation",
+)
+def remove_vm_hard_disk_drive(shell: Shell) -> Sequence[Live]:
+    removed: list[Live] = []
+    with shell.changing() as session:
+        for vm, disk in _chosen_disks(shell, session):
+            _check_hot(shell, vm, disk.controller_type)
+            removed.append(disk_object(session, vm, disk))
+            vm.disks.remove(disk)
+            session.put_vm(vm)
+    return removed if shell.flag("Passthru") else []
+
+
+@cmdlet(
+    "Hyper-V\\Set-VMHardDiskDrive",
+    simulates="VMHardDiskDrive VMName ControllerType ControllerNumber ControllerLocation Path "
+    "MaximumIOPS MinimumIOPS",
+)
+def set_vm_hard_disk_drive(shell: Shell) -> Sequence[Live]:
+    changed: list[Live] = []
+    with shell.changing() as session:
+        for vm, disk in _chosen_disks(shell, session):
+            if shell.has("Path"):
+                _check_hot(shell, vm, disk.controller_type)
+                disk.path = _existing(shell, session, shell.text("Path"))
+            disk.maximum_iops = shell.number("MaximumIOPS", disk.maximum_iops)
+            disk.minimum_iops = shell.number("MinimumIOPS", disk.minimum_iops)
+            session.put_vm(vm)
+            changed.append(disk_object(session, vm, disk))
+    return changed if shell.flag("Passthru") else []
+
+
+@cmdlet("Hyper-V\\Add-VMDvdDrive", simulates="VM VMName ControllerNumber ControllerLocation Path")
+def add_vm_dvd_drive(shell: Shell) -> Sequence[Live]:
+    added: list[Live] = []
+    for vm_id in shell.vm_ids():
+        with shell.changing() as session:
+            vm = shell.vm(session, vm_id)
+            place = _free_place(shell, vm)
+            _check_hot(shell, vm, place[0])
+            _check_place(shell, vm, place)
+            path = shell.text("Path")
+            dvd = model.Dvd(*place, _existing(shell, session, path) if path else None)
+            vm.dvds.append(dvd)
+            session.put_vm(vm)
+            added.append(dvd_object(session, vm, dvd))
+    return added if shell.flag("Passthru") else []
+
+
+@cmdlet("Hyper-V\\Get-VMDvdDrive", simulates="VM VMName ControllerNumber ControllerLocation")
+def get_vm_dvd_drive(shell: Shell) -> Sequence[Live]:
+    ids = shell.vm_ids()
+    with shell.reading() as session:
+        return [
+            dvd_object(session, vm, dvd)
+            for one in ids
+            for vm in [shell.vm(session, one)]
+            for dvd in vm.dvds
+            if _asked_for(shell, dvd)
+        ]
+
+
+def _chosen_dvds(shell: Shell, session: Session) -> list[tuple[model.Vm, model.Dvd]]:
+    if shell.has("VMDvdDrive"):
+        wanted = [live.identity for live in shell.lives("VMDvdDrive")]
+        return [
+            (vm, dvd)
+            for vm_id, *place in wanted
+            for vm in [shell.vm(session, vm_id)]
+            for dvd in vm.dvds
+            if _place_texts(dvd) == tuple(place)
+        ]
+    vms = [shell.vm(session, vm_id) for vm_id in shell.vm_ids()]
+    return [(vm, dvd) for vm in vms for dvd in vm.dvds if _asked_for(shell, dvd)]
+
+
+@cmdlet(
+    "Hyper-V\\Set-VMDvdDrive",
+    simulates="VMDvdDrive VMName ControllerNumber ControllerLocation Path",
+)
+def set_vm_dvd_drive(shell: Shell) -> Sequence[Live]:
+    """Change the disc; an empty path ejects it, also while the machine runs."""
+    changed: list[Live] = []
+    with shell.changing() as session:
+        chosen = _chosen_dvds(shell, session)
+        if not chosen:
+            raise faults.not_found(shell.activity, "There is no such DVD drive.")
+        for vm, dvd in chosen:
+            if shell.has("Path"):
+                path = shell.text("Path")
+                dvd.path = _existing(shell, session, path) if path else None
+            session.put_vm(vm)
+            changed.append(dvd_object(session, vm, dvd))
+    return changed if shell.flag("Passthru") else []
+
+
+@cmdlet(
+    "Hyper-V\\Remove-VMDvdDrive", simulates="VMDvdDrive VMName ControllerNumber ControllerLocation"
+)
+def remove_vm_dvd_drive(shell: Shell) -> Sequence[Live]:
+    removed: list[Live] = []
+    with shell.changing() as session:
+        chosen = _chosen_dvds(shell, session)
+        if not chosen:
+            raise faults.not_found(shell.activity, "There is no such DVD drive.")
+        for vm, dvd in chosen:
+            _check_hot(shell, vm, dvd.controller_type)
+            removed.append(dvd_object(session, vm, dvd))
+            vm.dvds.remove(dvd)
+            session.put_vm(vm)
+    return removed if shell.flag("Passthru") else []

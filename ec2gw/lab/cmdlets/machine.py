@@ -1,0 +1,112 @@
+"""One simulated host as the agent's interpreter sees it: calls to cmdlets, and the journal.
+
+Source: docs/architecture.md, "The laboratory".
+"""
+
+from __future__ import annotations
+
+import datetime
+import importlib
+from collections.abc import Mapping
+
+from ec2gw.lab import binding
+from ec2gw.lab.agent.host import CmdletError, Invoked
+from ec2gw.lab.cmdlets import faults
+from ec2gw.lab.cmdlets.objects import time
+from ec2gw.lab.cmdlets.shell import CMDLETS, Shell
+from ec2gw.lab.world import World, paths
+
+for _room in ("vms", "powering", "vhds", "drives", "nics", "firmware", "hosts", "cim", "files"):
+    importlib.import_module(f"ec2gw.lab.cmdlets.{_room}")
+
+JOURNAL = "journal"
+
+
+class LabMachine:
+    """A `LabHost` over one host of a world. Thread-safe."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self._world = world
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    @property
+    def host_id(self) -> str:
+        with self._world.reading(self._name) as session:
+            return session.machine.id
+
+    @property
+    def boot_time(self) -> datetime.datetime:
+        with self._world.reading(self._name) as session:
+            return time(session.machine.booted_at)
+
+    @property
+    def module_versions(self) -> Mapping[str, str]:
+        with self._world.reading(self._name) as session:
+            return dict(session.machine.modules)
+
+    def knows(self, do: str) -> bool:
+        return do in CMDLETS
+
+    def invoke(self, do: str, arguments: Mapping[str, object]) -> Invoked:
+        """Bind and run one cmdlet; its effect is on the disk before this returns.
+
+        :raises CmdletError: as PowerShell or the cmdlet would fail
+        """
+        activity = do.rpartition("\\")[2]
+        simulated = CMDLETS.get(do)
+        if simulated is None:
+            raise CmdletError(
+                id="CommandNotFoundException",
+                category="ObjectNotFound",
+                target=do,
+                kind="System.Management.Automation.CommandNotFoundException",
+                text=f"The term '{do}' is not recognized as the name of a cmdlet.",
+            )
+        bound = _bind(do, activity, arguments)
+        for name in bound.arguments:
+            if name not in simulated.parameters:
+                raise faults.not_simulated(activity, f"-{name}")
+        shell = Shell(self._world, self._name, activity, bound.set_name, bound.arguments)
+        objects = list(simulated.run(shell))
+        return Invoked(objects, list(shell.warnings))
+
+    # -- the journal, a file below the root like any other
+
+    def _journal(self, root: str) -> str:
+        return paths.join(root, JOURNAL)
+
+    def journal_read(self) -> bytes:
+        with self._world.reading(self._name) as session:
+            path = self._journal(session.machine.root)
+            return session.content(path) if session.file(path) else b""
+
+    def journal_append(self, data: bytes) -> None:
+        with self._world.changing(self._name) as session:
+            if len(data) > session.free_disk():
+                raise OSError("the disk is full")
+            session.append(self._journal(session.machine.root), data)
+
+    def journal_replace(self, data: bytes) -> None:
+        with self._world.changing(self._name) as session:
+            path = self._journal(session.machine.root)
+            session.empty(path)
+            session.write_chunk(path, 0, data)
+
+
+def _bind(do: str, activity: str, arguments: Mapping[str, object]) -> binding.BoundCall:
+    try:
+        return binding.bind(do, arguments, binding.LABORATORY)
+    except binding.BindingError as error:
+        raise CmdletError(
+            id=f"{error.identifier},{faults.class_of(activity)}",
+            category=error.category,
+            activity=activity,
+            target="",
+            kind=error.kind,
+            hresult=("0x80131501",),
+            text=error.text,
+        ) from None

@@ -1,0 +1,246 @@
+"""What the simulated hosts hold: VMs, their devices, files, switches, as plain records.
+
+Times are seconds since the epoch by the world's clock; a time that lies ahead is a transition
+that is under way (`power.py` moves records on). Nothing here knows cmdlets, storage or threads.
+
+Source: docs/architecture.md, "The laboratory".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+GIB = 1024**3
+T = TypeVar("T")
+
+
+@dataclass
+class Step:
+    """A state that a VM takes at a time to come."""
+
+    at: float
+    state: str
+
+
+@dataclass
+class Guest:
+    """How the operating system inside behaves; tests set it per VM."""
+
+    boots: bool = True
+    shutdown: str = "obeys"
+    """`obeys`; `ignores`: stays up; `hangs`: begins to go down, never gets there."""
+    boot_seconds: float = 5.0
+    addresses_seconds: float = 1.0
+    """From the first heartbeat to the first addresses."""
+    shutdown_seconds: float = 3.0
+    reports_addresses: bool = True
+
+
+@dataclass
+class Nic:
+    id: str
+    name: str
+    switch: str | None = None
+    mac: str = "000000000000"
+    dynamic_mac: bool = True
+    mac_spoofing: str = "Off"
+    dhcp_guard: str = "Off"
+    router_guard: str = "Off"
+    device_naming: str = "Off"
+    vlan_mode: str = "Untagged"
+    vlan_id: int = 0
+    native_vlan_id: int = 0
+    allowed_vlans: str = ""
+    maximum_bandwidth: int = 0
+    legacy: bool = False
+
+
+@dataclass
+class Disk:
+    """A hard disk drive: `path` is None for a drive without a disk."""
+
+    controller_type: str
+    number: int
+    location: int
+    path: str | None
+    maximum_iops: int = 0
+    minimum_iops: int = 0
+
+
+@dataclass
+class Dvd:
+    controller_type: str
+    number: int
+    location: int
+    path: str | None = None
+
+
+@dataclass
+class Snapshot:
+    id: str
+    name: str
+    created_at: float
+    kind: str = "Standard"
+    parent_id: str | None = None
+
+
+@dataclass
+class Vm:
+    id: str
+    name: str
+    generation: int
+    path: str
+    """The folder of its configuration: New-VM's -Path plus the name it had then."""
+    created_at: float
+    memory_startup: int = GIB
+    memory_minimum: int = 512 * 1024**2
+    memory_maximum: int = 1024 * GIB
+    dynamic_memory: bool = False
+    processors: int = 1
+    notes: str = ""
+    start_action: str = "StartIfRunning"
+    start_delay: int = 0
+    stop_action: str = "Save"
+    checkpoint_type: str = "Production"
+    automatic_checkpoints: bool = False
+    secure_boot: str = "On"
+    secure_boot_template: str = "MicrosoftWindows"
+    boot_order: list[str] = field(default_factory=list)
+    startup_order: list[str] = field(
+        default_factory=lambda: ["CD", "IDE", "LegacyNetworkAdapter", "Floppy"]
+    )
+    settings: dict[str, str | int | bool] = field(default_factory=dict)
+    """Settings that change nothing in the model, by the property that shows them."""
+    disks: list[Disk] = field(default_factory=list)
+    dvds: list[Dvd] = field(default_factory=list)
+    nics: list[Nic] = field(default_factory=list)
+    snapshots: list[Snapshot] = field(default_factory=list)
+    state: str = "Off"
+    changed_at: float = 0.0
+    steps: list[Step] = field(default_factory=list)
+    started_at: float | None = None
+    """Since when the virtual machine is powered; None when it is not."""
+    heartbeat_at: float | None = None
+    """When the guest first answered or will; None: never."""
+    addresses_at: float | None = None
+    silent_from: float | None = None
+    """Since when the guest has not answered any more: hung or crashed."""
+    released_at: float = 0.0
+    """When the files of its last run are closed."""
+    release_seconds: float = 0.0
+    guest_os: str = ""
+    """What it was started from: `linux`, `windows` or nothing that boots."""
+    guest: Guest = field(default_factory=Guest)
+    addresses: dict[str, list[str]] = field(default_factory=dict)
+    """What the guest reports per adapter id, where a test has said so."""
+
+
+@dataclass
+class Vhd:
+    """What the header of a virtual disk says."""
+
+    format: str
+    type: str
+    size: int
+    identifier: str
+    parent: str | None = None
+    block_size: int = 32 * 1024**2
+    logical_sector: int = 512
+    physical_sector: int = 4096
+    guest: str = ""
+    """What would boot from it: `linux`, `windows` or nothing."""
+    generations: list[int] = field(default_factory=list)
+
+
+@dataclass
+class File:
+    """A file or a folder; bytes of small files are kept beside it by the store."""
+
+    path: str
+    folder: bool
+    owner: str
+    size: int = 0
+    created_at: float = 0.0
+    changed_at: float = 0.0
+    reparse: bool = False
+    read_only: bool = False
+    locked_until: float = 0.0
+    """A backup program holds it open until then."""
+    vhd: Vhd | None = None
+
+
+@dataclass
+class Switch:
+    id: str
+    name: str
+    type: str = "External"
+
+
+@dataclass
+class Machine:
+    """A host without its VMs and files."""
+
+    name: str
+    zone: str
+    id: str
+    booted_at: float
+    logical_processors: int = 64
+    memory: int = 512 * GIB
+    disk: int = 4096 * GIB
+    memory_pressure: int = 0
+    """Bytes that something else on the host holds."""
+    disk_pressure: int = 0
+    down_until: float = 0.0
+    root: str = r"C:\ec2gw"
+    mac_prefix: str = "00155D000A"
+    next_mac: int = 0
+    switches: list[Switch] = field(default_factory=list)
+    modules: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Host:
+    """A host with all it holds. Files are keyed by their path in lower case."""
+
+    machine: Machine
+    vms: dict[str, Vm] = field(default_factory=dict)
+    files: dict[str, File] = field(default_factory=dict)
+
+
+def encode(record: Any) -> dict[str, Any]:
+    return dataclasses.asdict(record)
+
+
+def decode(kind: type[T], row: dict[str, Any]) -> T:
+    """Build a record, and the records inside it, from what `encode` made.
+
+    A field that the row lacks takes its default, so a world of an older laboratory opens.
+    """
+    hints = _hints(kind)
+    known = {name: _value(hints[name], value) for name, value in row.items() if name in hints}
+    return kind(**known)
+
+
+_HINTS: dict[type, dict[str, Any]] = {}
+
+
+def _hints(kind: type) -> dict[str, Any]:
+    if kind not in _HINTS:
+        _HINTS[kind] = typing.get_type_hints(kind)
+    return _HINTS[kind]
+
+
+def _value(hint: Any, value: Any) -> Any:
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        hint = next(one for one in typing.get_args(hint) if one is not type(None))
+    if value is None:
+        return None
+    if typing.get_origin(hint) is list and dataclasses.is_dataclass(typing.get_args(hint)[0]):
+        return [decode(typing.get_args(hint)[0], one) for one in value]
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        return decode(hint, value)
+    return value
