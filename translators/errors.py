@@ -36,10 +36,6 @@ def missing_parameter(name: str) -> Ec2Error:
     return Ec2Error("MissingParameter", f"The request must contain the parameter {name}")
 
 
-def malformed_query_string() -> Ec2Error:
-    return Ec2Error("MalformedQueryString", "The query string contains a syntax error.")
-
-
 def request_expired() -> Ec2Error:
     return Ec2Error("RequestExpired", "Request has expired.")
 
@@ -67,17 +63,8 @@ def idempotent_parameter_mismatch() -> Ec2Error:
     return Ec2Error("IdempotentParameterMismatch", message)
 
 
-def request_limit_exceeded() -> Ec2Error:
-    return Ec2Error("RequestLimitExceeded", "Request limit exceeded.", 503)
-
-
 def internal_error() -> Ec2Error:
     return Ec2Error("InternalError", "An internal error has occurred", 500)
-
-
-def unavailable() -> Ec2Error:
-    message = "The service is unavailable. Please try again shortly."
-    return Ec2Error("Unavailable", message, 503)
 
 
 # -- parameters
@@ -149,9 +136,13 @@ def invalid_instance_id_not_found(ids: Collection[str]) -> Ec2Error:
     return Ec2Error("InvalidInstanceID.NotFound", _missing("instance ID", ids))
 
 
-def incorrect_instance_state(instance_id: str, verb: str) -> Ec2Error:
-    """`verb` is "started" or "rebooted"."""
-    message = f"The instance '{instance_id}' is not in a state from which it can be {verb}."
+def incorrect_instance_state_start(instance_id: str) -> Ec2Error:
+    message = f"The instance '{instance_id}' is not in a state from which it can be started."
+    return Ec2Error("IncorrectInstanceState", message)
+
+
+def incorrect_instance_state_reboot(instance_id: str) -> Ec2Error:
+    message = f"The instance '{instance_id}' is not in a state from which it can be rebooted."
     return Ec2Error("IncorrectInstanceState", message)
 
 

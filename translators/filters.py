@@ -9,6 +9,7 @@ Source: EC2 User Guide, "Filter Amazon EC2 resources"; EC2 API Reference, Filter
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -40,10 +41,14 @@ _Pattern = tuple[str | None, ...]
 
 @dataclass(frozen=True, slots=True)
 class Values:
-    """The values of one filter, told apart: those that are plain text, and patterns."""
+    """The values of one filter, told apart: those that are plain text, and patterns.
+
+    `checked` says that the rows are found by other means and are only to be checked here.
+    """
 
     plain: tuple[str, ...]
     patterns: tuple[_Pattern, ...] = ()
+    checked: bool = False
 
     @classmethod
     def parse(cls, texts: Iterable[str]) -> Values:
@@ -84,11 +89,8 @@ def number(column: Column) -> Filter:
 
     def condition(_: Context, values: Values) -> Condition:
         whole = [int(value) for value in values.plain if _NUMBER.fullmatch(value)]
-        return sa.or_(
-            sa.false(),
-            column.in_(whole) if whole else sa.false(),
-            *(_glob(sa.cast(column, sa.String), pattern) for pattern in values.patterns),
-        )
+        globs = [_glob(sa.cast(column, sa.String), pattern) for pattern in values.patterns]
+        return _any([_here(column, values).in_(whole), *globs] if whole else globs)
 
     return condition
 
@@ -116,11 +118,9 @@ def mapped(
         table = words(ctx) if callable(words) else words
         kept = [value for value, word in table.items() if values.match(word)]
         present = [value for value in kept if value is not None]
-        return sa.or_(
-            sa.false(),
-            column.in_(present) if present else sa.false(),
-            column.is_(None) if len(present) < len(kept) else sa.false(),
-        )
+        at = _here(column, values)
+        found = [at.in_(present)] if present else []
+        return _any([*found, at.is_(None)] if len(present) < len(kept) else found)
 
     return condition
 
@@ -144,7 +144,9 @@ def through(here: Column, there: Column, inner: Filter, *also: Condition) -> Fil
     """A filter of other rows: those whose column `there` is what this row has in `here`."""
 
     def condition(ctx: Context, values: Values) -> Condition:
-        return here.in_(sa.select(there).where(inner(ctx, values), *also))
+        looked_up = dataclasses.replace(values, checked=False)
+        found = sa.select(there).where(inner(ctx, looked_up), *also)
+        return _here(here, values).in_(found)
 
     return condition
 
@@ -166,7 +168,7 @@ def within(entries: Column, member: str, words: Mapping[Any, str] | None = None)
 
 @dataclass(frozen=True, slots=True)
 class Compiled:
-    """Conditions to be joined by AND; `driven` if one of them alone finds few rows at once."""
+    """Conditions to be joined by AND; if `driven`, no index of the rows' own table is to help."""
 
     conditions: tuple[Condition, ...] = ()
     driven: bool = False
@@ -179,20 +181,22 @@ def compile(
     *,
     kind: str | None,
     key: Column,
+    driven: bool = False,
 ) -> Compiled:
     """Turn the request's filters into SQL; `kind` is the resource's type in a tag.
+
+    Filters of tags drive the statement from the tag table; so do, with `driven`, known keys.
 
     :raises Ec2Error: ``InvalidParameterValue`` for an unknown name or more than 200 values
     """
     conditions: list[Condition] = []
-    driven = False
-    for name, values in _parsed(requested):
-        tagged = kind is not None and (name == "tag-key" or name.startswith("tag:"))
+    parsed = _parsed(requested)
+    driven = driven or any(_is_tag(name) for name, _ in parsed)
+    for name, values in parsed:
         if name in table:
-            conditions.append(table[name](ctx, values))
-        elif tagged and kind is not None:
+            conditions.append(table[name](ctx, dataclasses.replace(values, checked=driven)))
+        elif kind is not None and _is_tag(name):
             conditions.append(_tagged(ctx, kind, key, name, values))
-            driven = True
         else:
             raise errors.invalid_filter(name)
     return Compiled(tuple(conditions), driven)
@@ -231,6 +235,10 @@ def _parsed(requested: Sequence[FilterTypeDef]) -> list[tuple[str, Values]]:
     return parsed
 
 
+def _is_tag(name: str) -> bool:
+    return name == "tag-key" or name.startswith("tag:")
+
+
 def _tagged(ctx: Context, kind: str, key: Column, name: str, values: Values) -> Condition:
     # An IN over the tag table's own index, never a correlated EXISTS: that asks each row.
     found = sa.select(Tag.resource_key).where(
@@ -246,8 +254,21 @@ def _tagged(ctx: Context, kind: str, key: Column, name: str, values: Values) -> 
 def _sql(column: Column, values: Values) -> Condition:
     globs = [_glob(column, pattern) for pattern in values.patterns]
     if values.plain:
-        globs.append(column.in_(values.plain))
-    return sa.or_(sa.false(), *globs)
+        globs.append(_here(column, values).in_(values.plain))
+    return _any(globs)
+
+
+def _any(conditions: Sequence[Condition]) -> Condition:
+    return sa.or_(*conditions) if conditions else sa.false()
+
+
+def unindexed(column: Column) -> Column:
+    """The column as an expression that no index serves: kept out of what drives the plan."""
+    return sa.func.coalesce(column, sa.null(), type_=column.type)
+
+
+def _here(column: Column, values: Values) -> Column:
+    return unindexed(column) if values.checked else column
 
 
 def _glob(column: Column, pattern: _Pattern) -> Condition:

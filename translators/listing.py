@@ -25,6 +25,7 @@ from translators.views import Fragments
 View = Callable[[Context, Sequence[int]], Mapping[int, dict[str, object]]]
 Visible = Callable[[Context], Condition]
 _IDS_AT_ONCE: Final = 1000
+_UNBOUNDED: Final = 2**62
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,23 +117,29 @@ def describe(
         found = find(ctx, resource, named, where=where)
         if not requested and limit is None:
             return Page(resource, sorted(found.values()), None, load)
-    columns = resource.columns
-    compiled = filters.compile(
-        ctx, requested, resource.filters, kind=resource.kind, key=columns.key
-    )
-    query = sa.select(columns.key, columns.version).where(
-        _visible(ctx, resource, driven=bool(named) or compiled.driven),
-        *where,
-        *compiled.conditions,
-    )
-    if named:
-        query = query.where(columns.key.in_([key for key, _ in found.values()]))
-    if after:
-        query = query.where(columns.key > after)
-    query = query.order_by(columns.key)
-    if limit is not None:
-        query = query.limit(limit + 1)
-    pairs = [(row[0], row[1]) for row in ctx.session.execute(query)]
+    if resource.visible or where or requested or named:
+        columns = resource.columns
+        compiled = filters.compile(
+            ctx,
+            requested,
+            resource.filters,
+            kind=resource.kind,
+            key=columns.key,
+            driven=bool(named),
+        )
+        query = _rows(
+            resource.model,
+            owned_only=resource.visible is None,
+            driven=compiled.driven,
+        )
+        query = query.where(*_seen(ctx, resource), *where, *compiled.conditions)
+        if named:
+            query = query.where(columns.key.in_([key for key, _ in found.values()]))
+    else:
+        query = _plain(resource.model)
+    most = _UNBOUNDED if limit is None else limit + 1
+    rows = ctx.session.execute(query, {**_caller(ctx), "after": after, "most": most})
+    pairs = [(row[0], row[1]) for row in rows]
     if limit is None or len(pairs) <= limit:
         return Page(resource, pairs, None, load)
     del pairs[limit:]
@@ -159,26 +166,59 @@ def find(
             raise errors.invalid_parameter_value("", resource.ids_word, "The value cannot be empty")
         if not ids.is_well_formed(resource.prefix, text):
             raise resource.malformed(text)
-    columns = resource.columns
-    query = sa.select(columns.id, columns.key, columns.version).where(
-        columns.id.in_(list(dict.fromkeys(named))), _visible(ctx, resource, driven=True), *where
-    )
-    found = {row[0]: (row[1], row[2]) for row in ctx.session.execute(query)}
-    if missing := [text for text in dict.fromkeys(named) if text not in found]:
+    wanted = list(dict.fromkeys(named))
+    query = _by_id(resource.model, owned_only=resource.visible is None)
+    if resource.visible or where:
+        query = query.where(*_seen(ctx, resource), *where)
+    rows = ctx.session.execute(query, {**_caller(ctx), "ids": wanted})
+    found = {row[0]: (row[1], row[2]) for row in rows}
+    if missing := [text for text in wanted if text not in found]:
         raise resource.not_found(missing)
-    return {text: found[text] for text in dict.fromkeys(named)}
+    return {text: found[text] for text in wanted}
 
 
-def owned(ctx: Context, resource: Resource, *, driven: bool = False) -> Condition:
-    """What the account has in the region; `driven` keeps the index on it out of the plan."""
-    account, region = resource.columns.account_key, resource.columns.region
+def owned(ctx: Context, model: type[models.Base]) -> Condition:
+    """What the account has in the region."""
+    columns = model.__table__.c
+    return sa.and_(columns.account_key == ctx.account_key, columns.region == ctx.region)
+
+
+def _seen(ctx: Context, resource: Resource) -> tuple[Condition, ...]:
+    return () if resource.visible is None else (resource.visible(ctx),)
+
+
+# Statements take the caller and the page as parameters. To make one costs several times what it
+# costs to run it, so those of the plain requests are made once.
+
+
+def _caller(ctx: Context) -> dict[str, object]:
+    return {"account": ctx.account_key, "region": ctx.region}
+
+
+def _rows(model: type[models.Base], *, owned_only: bool, driven: bool) -> sa.Select[Any]:
+    columns = model.__table__.c
+    query = sa.select(columns.key, columns.version).where(columns.key > sa.bindparam("after"))
+    if owned_only:
+        query = query.where(_owner(columns, driven=driven))
+    return query.order_by(columns.key).limit(sa.bindparam("most", type_=sa.BigInteger))
+
+
+@functools.cache
+def _plain(model: type[models.Base]) -> sa.Select[Any]:
+    return _rows(model, owned_only=True, driven=False)
+
+
+@functools.cache
+def _by_id(model: type[models.Base], *, owned_only: bool) -> sa.Select[Any]:
+    columns = model.__table__.c
+    query = sa.select(columns.id, columns.key, columns.version)
+    query = query.where(columns.id.in_(sa.bindparam("ids", expanding=True)))
+    return query.where(_owner(columns, driven=True)) if owned_only else query
+
+
+def _owner(columns: sa.ColumnCollection[str, Any], *, driven: bool) -> Condition:
+    account, region = columns.account_key, columns.region
     if driven:
-        # The rows are found by other means; walking all that the account has costs O(N).
-        return sa.and_(account + 0 == ctx.account_key, region + "" == ctx.region)
-    return sa.and_(account == ctx.account_key, region == ctx.region)
-
-
-def _visible(ctx: Context, resource: Resource, *, driven: bool) -> Condition:
-    if resource.visible is not None:
-        return resource.visible(ctx)
-    return owned(ctx, resource, driven=driven)
+        # Else the plan would walk all that the account has, one by one.
+        account, region = filters.unindexed(account), filters.unindexed(region)
+    return sa.and_(account == sa.bindparam("account"), region == sa.bindparam("region"))
