@@ -215,7 +215,7 @@ def service(name: str) -> Service | None:
         with _loading:
             known = _services.get(name)
             if known is None:
-                known = _services[name] = Service(name, _read(name))
+                known = _services[name] = Service(name, read(name))
     return known
 
 
@@ -225,7 +225,8 @@ def operation(service_name: str, action: str) -> Operation | None:
     return known.operation(action) if known else None
 
 
-def _read(name: str) -> Mapping[str, Any]:
+def read(name: str) -> Mapping[str, Any]:
+    """Read the newest description of a service, without its prose."""
     spec = importlib.util.find_spec("botocore")
     if spec is None or not spec.submodule_search_locations:
         raise RuntimeError("botocore is not installed; its data is the model of the API")

@@ -108,10 +108,9 @@ def test_the_model_is_the_one_that_botocore_would_load(service: ServiceModel) ->
     loader = Loader(include_default_search_paths=False)
     loader.search_paths.append(Loader.BUILTIN_DATA_PATH)
     theirs = loader.load_service_model(service.service_name, "service-2")
-    ours = model.service(service.service_name)
-    assert ours is not None
-    assert ours.actions == frozenset(theirs["operations"])
-    assert json.dumps(ours._described) == json.dumps(_without_prose(theirs["shapes"]))
+    ours = model.read(service.service_name)
+    assert ours["operations"].keys() == theirs["operations"].keys()
+    assert json.dumps(ours["shapes"]) == json.dumps(_without_prose(theirs["shapes"]))
 
 
 def _without_prose(shapes: dict[str, Any]) -> dict[str, Any]:
