@@ -147,6 +147,7 @@ class Watch:
     def _count_others(self, rows: Sequence[_Known], survey: Survey, report: Report) -> None:
         known = {row.vm_id for row in rows if row.vm_id}
         names = {row.id for row in rows}
+        unfinished = {row.id for row in rows if row.vm_id is None}
         for one in survey.vms:
             if one.vm.id in known:
                 continue
@@ -155,7 +156,8 @@ class Watch:
                 if owner[1] not in names:
                     report.strays.append(one.vm.name)
                 continue
-            if one.vm.name in names and one.vm.notes == "":
+            in_its_folder = one.vm.folder.lower().endswith(f"\\instances\\{one.vm.name}".lower())
+            if one.vm.name in unfinished and in_its_folder:
                 continue  # half made: its step knows more
             report.foreign_vms += 1
             if one.vm.state not in vm.OFF_STATES:
