@@ -67,6 +67,11 @@ def internal_error() -> Ec2Error:
     return Ec2Error("InternalError", "An internal error has occurred", 500)
 
 
+def unavailable() -> Ec2Error:
+    message = "The service is unavailable. Please try again shortly."
+    return Ec2Error("Unavailable", message, 503)
+
+
 # -- parameters
 
 

@@ -135,7 +135,7 @@ def prepare(store: Store, vault: Vault) -> Credentials:
 
     Answers the default account's oldest active key, or a new one when it has none.
     """
-    fresh = _mint()
+    fresh = _mint(vault)
 
     def work(session: Session) -> Credentials | None:
         if _named(session, OPERATOR) is None:
@@ -143,7 +143,7 @@ def prepare(store: Store, vault: Vault) -> Credentials:
         account = _named(session, DEFAULT) or _add(session, DEFAULT)
         if _first_key(session, account) is not None:
             return None
-        return _add_key(session, vault, account, fresh)
+        return _add_key(session, account, fresh)
 
     return store.write(work) or _credentials(store, vault, DEFAULT)
 
@@ -153,12 +153,12 @@ def create(store: Store, vault: Vault, name: str) -> Credentials:
 
     :raises NameTaken:
     """
-    fresh = _mint()
+    fresh = _mint(vault)
 
     def work(session: Session) -> Credentials:
         if _named(session, name) is not None:
             raise NameTaken(name)
-        return _add_key(session, vault, _add(session, name), fresh)
+        return _add_key(session, _add(session, name), fresh)
 
     return store.write(work)
 
@@ -188,10 +188,19 @@ def _credentials(store: Store, vault: Vault, name: str) -> Credentials:
     return found
 
 
-def _mint() -> tuple[str, str]:
-    """Make an access key id and a secret in AWS's form: AKIA and 16, and 40 characters."""
-    tail = "".join(secrets.choice(_BASE32) for _ in range(16))
-    return f"AKIA{tail}", base64.b64encode(secrets.token_bytes(30)).decode()
+@dataclass(frozen=True, slots=True)
+class _Fresh:
+    id: str
+    secret: str
+    sealed: bytes
+
+
+def _mint(vault: Vault) -> _Fresh:
+    """Make an access key in AWS's form: AKIA and 16 characters, a secret of 40."""
+    access_key_id = "AKIA" + "".join(secrets.choice(_BASE32) for _ in range(16))
+    secret = base64.b64encode(secrets.token_bytes(30)).decode()
+    sealed = vault.seal(secret.encode(), access_key_context(access_key_id))
+    return _Fresh(access_key_id, secret, sealed)
 
 
 def _named(session: Session, name: str) -> Account | None:
@@ -220,19 +229,16 @@ def _add(
     return Account(row.key, row.id)
 
 
-def _add_key(
-    session: Session, vault: Vault, account: Account, fresh: tuple[str, str]
-) -> Credentials:
-    access_key_id, secret = fresh
+def _add_key(session: Session, account: Account, fresh: _Fresh) -> Credentials:
     session.add(
         models.AccessKey(
-            id=access_key_id,
+            id=fresh.id,
             account_key=account.key,
-            secret=vault.seal(secret.encode(), access_key_context(access_key_id)),
+            secret=fresh.sealed,
             created_at=dt.datetime.now(dt.UTC),
         )
     )
-    return Credentials(account.id, access_key_id, secret)
+    return Credentials(account.id, fresh.id, fresh.secret)
 
 
 def _first_key(session: Session, account: Account) -> models.AccessKey | None:

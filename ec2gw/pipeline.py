@@ -1,0 +1,392 @@
+"""The life of a request: one ordered list of named stages, from what was received to an answer.
+
+No flask and no socket: `ec2gw.web` hands in what it read and sends what comes out. Every answer is
+XML, whatever goes wrong. What an account may do is everything that is its own: authentication
+settles it, and every query of an action is bound to the account.
+
+Source: docs/architecture.md, "Life of a request"; EC2 API Reference, "Making API requests".
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+import threading
+import time
+import uuid
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from ec2gw import audit, tokens
+from ec2gw.auth import origins, refusals, sigv4
+from ec2gw.auth.accounts import Account, Accounts, TooMany
+from ec2gw.auth.request import Request
+from ec2gw.wire import form, fragments, model, parse, render
+from state import models
+from state.store import Store
+from translators import errors, registry, views, zones
+from translators.errors import Ec2Error
+from translators.registry import Action, Context, Result
+from translators.settings import Settings
+
+BODY_LIMIT_BYTES: Final = 1024 * 1024
+DEFAULT_REGION: Final = "us-east-1"
+"""Of requests that name none: only open mode lets them in."""
+_VERSION: Final = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}")
+_SERVICE_OF_VERSION: Final = {"2011-06-15": "sts", "2010-05-08": "iam"}
+_SHOWN: Final = 100
+
+# How EC2 names a parameter that is missing, where that is not its name in requests.
+_MISSING: Final = {
+    "InstanceIds": "instancesSet",
+    "VolumeIds": "volumeSet",
+    "Resources": "resourceIdSet",
+}
+
+Auth = Literal["signed", "open"]
+
+
+@dataclass(frozen=True, slots=True)
+class Response:
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+@dataclass(slots=True)
+class Exchange:
+    """A request on its way through the stages, with what each of them found."""
+
+    request: Request
+    id: str
+    now: dt.datetime
+    service: str = "ec2"
+    form: Sequence[tuple[str, str]] = ()
+    version: str = ""
+    claim: sigv4.Claim | None = None
+    key_id: str = ""
+    account: Account | None = None
+    region: str = DEFAULT_REGION
+    action_name: str = ""
+    action: Action | None = None
+    operation: model.Operation | None = None
+    params: dict[str, Any] = field(default_factory=dict)
+    unknown: Sequence[str] = ()
+    body: bytes = b""
+
+
+class Gateway:
+    """Answers requests. Thread-safe."""
+
+    def __init__(
+        self,
+        store: Store,
+        accounts: Accounts,
+        settings: Settings,
+        auth: Auth = "signed",
+        wake: Callable[[set[int]], None] = lambda host_keys: None,
+        actions: Mapping[tuple[str, str], Action] = registry.ACTIONS,
+        first_request: Sequence[Callable[[Context], None]] = registry.FIRST_REQUEST,
+    ) -> None:
+        self.store = store
+        self.accounts = accounts
+        self.settings = settings
+        self.auth = auth
+        self.wake = wake
+        self.actions = actions
+        self.first_request = first_request
+        self.verifier = sigv4.Verifier()
+        self.cache = fragments.Cache()
+        self.settled: set[tuple[int, str]] = set()
+        """(account, region) that have made their first request; the table behind it is truth."""
+        self.settling = threading.Lock()
+
+    def answer(self, request: Request) -> Response:
+        began = time.perf_counter()
+        exchange = Exchange(request, str(uuid.uuid4()), dt.datetime.now(dt.UTC))
+        code = "-"
+        try:
+            for _, stage in STAGES:
+                stage(self, exchange)
+            status, body = 200, exchange.body
+        except Exception as error:  # the boundary of the process: every request is answered
+            refusal = audit.refusal(error, exchange.id, exchange.service, exchange.action_name)
+            code, status = refusal.code, refusal.status
+            body = render.error(
+                exchange.service, refusal.code, refusal.message, exchange.id, refusal.status
+            )
+        audit.tell(
+            request=exchange.id,
+            account=exchange.account.id if exchange.account else "-",
+            key=exchange.key_id,
+            service=exchange.service,
+            action=exchange.action_name,
+            region=exchange.region,
+            status=status,
+            code=code,
+            ms=f"{(time.perf_counter() - began) * 1000:.1f}",
+            unknown=len(exchange.unknown),
+            remote=request.remote,
+        )
+        headers = (
+            ("x-amzn-RequestId", exchange.id),
+            ("Content-Type", "text/xml;charset=UTF-8"),
+            ("Cache-Control", "no-cache, no-store"),
+        )
+        return Response(status, headers, b"" if request.method == "HEAD" else body)
+
+    def context(self, exchange: Exchange, session: Any) -> Context:
+        assert exchange.account is not None
+        return Context(
+            session=session,
+            account_id=exchange.account.id,
+            account_key=exchange.account.key,
+            region=exchange.region,
+            request_id=exchange.id,
+            now=exchange.now,
+            settings=self.settings,
+            access_key_id=exchange.key_id,
+        )
+
+
+Stage = Callable[[Gateway, Exchange], None]
+
+
+# -- what was received
+
+
+def _admit(gateway: Gateway, exchange: Exchange) -> None:
+    request = exchange.request
+    if gateway.auth == "open" and not origins.trusted(request):
+        raise refusals.foreign_origin()
+    if request.method not in ("GET", "POST"):
+        raise Ec2Error("InvalidRequest", "Requests are made by GET or POST.", 405)
+    if request.path != "/":
+        raise Ec2Error("InvalidRequest", "There is nothing at this path; use /.", 404)
+    if request.body is None or len(request.query) > BODY_LIMIT_BYTES:
+        message = f"The request is larger than {BODY_LIMIT_BYTES} bytes."
+        raise Ec2Error("InvalidRequest", message, 413)
+
+
+def _read_form(gateway: Gateway, exchange: Exchange) -> None:
+    request = exchange.request
+    pairs = form.split(request.query.encode("utf-8", "surrogateescape"))
+    if request.method == "POST" and request.body:
+        pairs += form.split(request.body)
+    exchange.form = pairs
+
+
+def _route(gateway: Gateway, exchange: Exchange) -> None:
+    """Find out which service is meant: by what was signed, else by the version."""
+    for name, value in exchange.form:
+        if name == "Action":
+            exchange.action_name = value
+        elif name == "Version":
+            exchange.version = value
+    exchange.service = _SERVICE_OF_VERSION.get(exchange.version, "ec2")
+    exchange.claim = sigv4.claim(exchange.request)
+    if exchange.claim is not None:
+        exchange.service = exchange.claim.service
+        exchange.region = exchange.claim.region
+        exchange.key_id = exchange.claim.key_id
+
+
+# -- who asks
+
+
+def _authenticate(gateway: Gateway, exchange: Exchange) -> None:
+    if gateway.auth == "open":
+        _let_in(gateway, exchange)
+        return
+    claim = exchange.claim
+    if claim is None:
+        if any(name == "Signature" for name, _ in exchange.form):
+            raise refusals.unknown_key(exchange.service)  # an older way of signing
+        raise refusals.not_signed(exchange.service)
+    if claim.session_token:
+        raise refusals.session_token(exchange.service)
+    key = gateway.accounts.key(claim.key_id)
+    if key is None:
+        raise refusals.unknown_key(exchange.service)
+    gateway.verifier.check(exchange.request, claim, key.secret, exchange.now)
+    exchange.account = key.account
+
+
+def _let_in(gateway: Gateway, exchange: Exchange) -> None:
+    if not exchange.key_id:
+        named = [value for name, value in exchange.form if name == "AWSAccessKeyId"]
+        exchange.key_id = named[-1] if named else ""
+    try:
+        exchange.account = gateway.accounts.opened(exchange.key_id)
+    except TooMany:
+        raise refusals.unknown_key(exchange.service) from None
+
+
+# -- what is asked
+
+
+def _find_action(gateway: Gateway, exchange: Exchange) -> None:
+    name = exchange.action_name
+    if not name:
+        raise errors.missing_action()
+    exchange.action = gateway.actions.get((exchange.service, name))
+    exchange.operation = model.operation(exchange.service, name)
+    if exchange.action is None or exchange.operation is None:
+        raise errors.invalid_action(name[:_SHOWN])
+    if not exchange.version:
+        exchange.version = exchange.operation.api_version
+    elif not _VERSION.fullmatch(exchange.version):
+        shown = exchange.version[:_SHOWN]
+        message = f"The requested version ({shown}) of service Amazon{exchange.service.upper()}"
+        raise Ec2Error("NoSuchVersion", f"{message} does not exist")
+
+
+def _parse(gateway: Gateway, exchange: Exchange) -> None:
+    assert exchange.operation is not None
+    asked = sigv4.without_signature(exchange.form)
+    exchange.params, exchange.unknown = parse.parse(exchange.operation, asked)
+
+
+def _require_members(gateway: Gateway, exchange: Exchange) -> None:
+    operation = exchange.operation
+    assert operation is not None
+    for name in operation.required:
+        if name not in exchange.params:
+            asked = operation.asked_names[name]
+            wire_name = _MISSING.get(name, asked[0].lower() + asked[1:])
+            raise errors.missing_parameter(wire_name)
+
+
+def _settle(gateway: Gateway, exchange: Exchange) -> None:
+    """Check the region; at an account's first request there, make what it finds in it."""
+    if exchange.service != "ec2":
+        return  # the others are the same in every region
+    assert exchange.account is not None
+    pair = (exchange.account.key, exchange.region)
+    if pair in gateway.settled:
+        return
+    with gateway.settling:  # one at a time: tools begin with several requests at once
+        if pair in gateway.settled:
+            return
+        with gateway.store.read() as session:
+            if not zones.exists(session, exchange.region):
+                raise refusals.wrong_scope("ec2", f"to a valid region, not '{exchange.region}'")
+            known = session.get(models.AccountRegion, pair) is not None
+        if not known:
+            gateway.store.write(lambda session: _make_first(gateway, exchange, session))
+        gateway.settled.add(pair)
+
+
+def _make_first(gateway: Gateway, exchange: Exchange, session: Any) -> None:
+    assert exchange.account is not None
+    pair = (exchange.account.key, exchange.region)
+    if session.get(models.AccountRegion, pair) is not None:
+        return
+    session.add(models.AccountRegion(account_key=pair[0], region=pair[1], created_at=exchange.now))
+    session.flush()
+    for make in gateway.first_request:
+        make(gateway.context(exchange, session))
+
+
+def _stop_dry_run(gateway: Gateway, exchange: Exchange) -> None:
+    assert exchange.operation is not None
+    if exchange.operation.has_dry_run and exchange.params.get("DryRun"):
+        raise errors.dry_run_operation()
+
+
+# -- carrying it out
+
+
+def _perform(gateway: Gateway, exchange: Exchange) -> None:
+    assert exchange.action is not None
+    (_change if exchange.action.changes else _look)(gateway, exchange)
+
+
+def _look(gateway: Gateway, exchange: Exchange) -> None:
+    assert exchange.action is not None
+    # Rendered within the snapshot: rows that are not in the cache are loaded from it.
+    with gateway.store.read() as session:
+        result = exchange.action.handler(gateway.context(exchange, session), exchange.params)
+        _render(gateway, exchange, result)
+
+
+def _change(gateway: Gateway, exchange: Exchange) -> None:
+    action, operation, account = exchange.action, exchange.operation, exchange.account
+    assert action is not None
+    assert operation is not None
+    assert account is not None
+    token = tokens.token(
+        account.key, exchange.region, action.name, exchange.params, operation.client_token
+    )
+    oldest = exchange.now - dt.timedelta(seconds=gateway.settings.client_token_seconds)
+    if token is not None and _replay(gateway, exchange, token, oldest):
+        return
+    prepared = None
+    if action.prepare is not None:
+        with gateway.store.read() as session:
+            prepared = action.prepare(gateway.context(exchange, session), exchange.params)
+
+    def work(session: Any) -> tuple[Result, set[int]] | None:
+        if token is not None and token.find(session, oldest) is not None:
+            return None  # the same request was quicker on another connection
+        ctx = gateway.context(exchange, session)
+        ctx.prepared = prepared
+        result = _loaded(action.handler(ctx, exchange.params))
+        if token is not None:
+            session.flush()
+            token.keep(session, result, exchange.now, oldest)
+        return result, ctx.wake
+
+    done = gateway.store.write(work)
+    if done is None:
+        assert token is not None
+        if not _replay(gateway, exchange, token, oldest):
+            raise errors.unavailable()  # it expired between the two: asking again is safe
+        return
+    result, host_keys = done
+    gateway.wake(host_keys)
+    _render(gateway, exchange, result)
+
+
+def _replay(gateway: Gateway, exchange: Exchange, token: tokens.Token, oldest: dt.datetime) -> bool:
+    assert exchange.action is not None
+    with gateway.store.read() as session:
+        answer = token.find(session, oldest)
+        if answer is None:
+            return False
+        result: Result = answer
+        if exchange.action.replay is not None:
+            result = exchange.action.replay(gateway.context(exchange, session), answer)
+        _render(gateway, exchange, result)
+    return True
+
+
+def _loaded(result: Result) -> Result:
+    """Replace references by what they stand for: after the commit nothing can be loaded."""
+    return {
+        name: list(value) if isinstance(value, views.Fragments) else value
+        for name, value in result.items()
+    }
+
+
+def _render(gateway: Gateway, exchange: Exchange, result: Result) -> None:
+    assert exchange.operation is not None
+    exchange.body = render.success(
+        exchange.operation, result, exchange.id, exchange.version, gateway.cache
+    )
+
+
+STAGES: Final[tuple[tuple[str, Stage], ...]] = (
+    ("admit", _admit),
+    ("read form", _read_form),
+    ("route", _route),
+    ("authenticate", _authenticate),
+    ("find action", _find_action),
+    ("parse", _parse),
+    ("require members", _require_members),
+    ("settle", _settle),
+    ("stop dry run", _stop_dry_run),
+    ("perform", _perform),
+)
+"""Order matters: nobody unknown learns what exists, nothing is made for who may not ask."""
