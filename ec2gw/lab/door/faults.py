@@ -25,7 +25,7 @@ What = Literal["before", "after", "within", "swallow", "fault"]
 answer; the answer is swallowed; a SOAP fault is answered and nothing is processed."""
 Moment = Literal["before", "after"]
 
-_FILE_KEYS = {"loss", "seed", "down", "delay_ms"}
+_FILE_KEYS = {"loss", "seed", "down", "delay_ms", "pace"}  # the last is for the world behind it
 
 
 class Door(Protocol):

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ec2gw.lab.world import model, paths
+from state import stop_points
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value INTEGER NOT NULL);
@@ -78,7 +79,10 @@ class Store:
                 if self._wrote:
                     self._connection.execute("UPDATE meta SET value = value + 1")
                     self._changes += 1
+                    stop_points.reach("lab before write")
                 self._connection.execute("COMMIT")
+                if self._wrote:
+                    stop_points.reach("lab after write")
             except BaseException:
                 self._connection.execute("ROLLBACK")
                 self._changes = -1  # the copy in memory may hold what was undone
