@@ -20,6 +20,7 @@ from ec2gw.lab.door.process import Process
 
 _CONTROL_C_EXIT = -1073741510  # STATUS_CONTROL_C_EXIT, 0xC000013A
 _PIECE_BYTES = 32768
+_PIECE_COST_BYTES = 128  # what a piece costs besides its content: an element, an object
 _LOOK_SECONDS = 1.0  # how often a waiting Receive looks whether its client is still there
 _POLL_SECONDS = 0.02  # how often a Send looks whether a full stdin was read
 
@@ -183,22 +184,26 @@ class Command:
                         last += piece
                         continue
                 self._waiting.append((name, bytearray(piece)))
+                self._waiting_bytes += _PIECE_COST_BYTES
             self._changed.notify_all()
 
     def _take(self, streams: Collection[str], max_bytes: int) -> tuple[tuple[str, bytes], ...]:
         taken: list[tuple[str, bytes]] = []
         kept: deque[tuple[str, bytearray]] = deque()
-        while self._waiting and max_bytes > 0:
+        while self._waiting and max_bytes > _PIECE_COST_BYTES:
             name, data = self._waiting.popleft()
             if name not in streams:
                 kept.append((name, data))
                 continue
+            max_bytes -= _PIECE_COST_BYTES
             piece = bytes(data[:max_bytes])
             taken.append((name, piece))
             max_bytes -= len(piece)
             self._waiting_bytes -= len(piece)
             if len(piece) < len(data):
                 self._waiting.appendleft((name, data[len(piece) :]))
+            else:
+                self._waiting_bytes -= _PIECE_COST_BYTES
         self._waiting.extendleft(reversed(kept))
         if taken:
             self._changed.notify_all()

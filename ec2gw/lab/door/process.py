@@ -54,8 +54,9 @@ class Output(Protocol):
 
 
 Starter = Callable[[str, Sequence[str], Mapping[str, str], Output], Process]
-"""Starts `(program, arguments, environment, output)`, returns at once.
+"""Starts `(program, arguments, environment, output)` and returns at once, in any thread.
 
+The output may be written to before the starter has returned.
 Without a cmd shell (WINRS_SKIP_CMD_SHELL) the program is always a full path, since nothing
 searches PATH there; through the cmd shell it may be a bare name. The environment is the
 shell's. `ProgramNotFound` becomes what a host says: fault 2147942402, or cmd's complaint on

@@ -132,11 +132,12 @@ class Door:
         self._cut_connections()
 
     def accept_connections(self) -> None:
-        """Listen again where it listened before."""
+        """Listen again where it listened before, at once or as soon as the port is free."""
         with self._lock:
             self._refusing = False
             if self._listener is None and not self._stopping.is_set():
-                self._listener = self._listen()
+                with contextlib.suppress(OSError):
+                    self._listener = self._listen()
 
     def restart_service(self) -> None:
         """Do what a restart of the WinRM service does: shells and connections are gone."""
@@ -158,10 +159,19 @@ class Door:
                 self._stopping.wait(_TICK_SECONDS)
             else:
                 self._accept(listener)
-            if time.monotonic() - looked >= _TICK_SECONDS:
-                looked = time.monotonic()
-                self.service.shells.reap()
-                self.faults.refresh()
+            if time.monotonic() - looked < _TICK_SECONDS:
+                continue
+            looked = time.monotonic()
+            try:
+                self._look_after()
+            except Exception:  # a thread's end: a program that cannot be killed ends no door
+                log.exception("the laboratory's door could not look after its shells")
+
+    def _look_after(self) -> None:
+        self.service.shells.reap()
+        self.faults.refresh()
+        if self._listener is None and not self._refusing:
+            self.accept_connections()
 
     def _accept(self, listener: socket.socket) -> None:
         try:
@@ -215,7 +225,8 @@ class Door:
             connections = list(self._connections)
         for connection in connections:
             with contextlib.suppress(OSError):
-                connection.shutdown(socket.SHUT_RDWR)
+                # Past TLS: its own shutdown would let a thread that writes go on in the clear.
+                socket.socket.shutdown(connection, socket.SHUT_RDWR)
 
     def _threads(self) -> list[threading.Thread]:
         with self._lock:

@@ -82,7 +82,7 @@ def _unexpected_selectors(message: str) -> Fault:
 
 def shell_not_found(shell_id: str) -> Fault:
     return _unexpected_selectors(
-        f"The request for the Windows Remote Shell with ShellId {shell_id} failed because the "
+        f"The request for the Windows Remote Shell with ShellId {shell_id[:64]} failed because the "
         "shell was not found on the server. Possible causes are: the specified ShellId is "
         "incorrect or the shell no longer exists on the server. Provide the correct ShellId or "
         "create a new shell and retry the operation. "
@@ -167,7 +167,7 @@ def invalid_timeout(text: str) -> Fault:
         "invalid SOAP headers. ",
         by_sender=True,
         message="The WS-Management service cannot process the request. The XML contains an "
-        f"invalid timeout field in the SOAP header: {text}. ",
+        f"invalid timeout field in the SOAP header: {text[:64]}. ",
     )
 
 

@@ -1,0 +1,1 @@
+"""Unmodified pywinrm against the laboratory's door, over real sockets on loopback."""
