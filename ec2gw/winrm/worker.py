@@ -261,6 +261,8 @@ class Worker:
         elif message.get("refused") == "ending":
             self._tell("agent-ending")
             self._die(session.Gone("the agent is ending"))
+        elif message.get("bad") == "setup":
+            self._die(session.Lost(f"the agent refuses its setup: {message.get('why')}"))
         elif message.get("bad") == "frame":
             self._take_bad_frame(message)
         else:
