@@ -1,0 +1,126 @@
+"""Free addresses of a subnet's network: unique on the layer 2, across accounts.
+
+Addresses are given out in turn, from where the last launch ended, so that one that was just given
+back rests as long as possible.
+
+Source: VPC User Guide, "Subnet CIDR blocks": the first four addresses and the last are reserved.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from state.models import Network, NetworkInterface
+from translators import errors
+from translators.registry import Context
+
+_RESERVED_FIRST: Final = 4
+_LEAST_BATCH: Final = 32
+_MOST_BATCH: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """The addresses of a subnet that may be given out, as ranges in order, ends included."""
+
+    ranges: tuple[tuple[int, int], ...]
+
+    def __contains__(self, address: int) -> bool:
+        return any(first <= address <= last for first, last in self.ranges)
+
+    def walk(self, start: int) -> Iterator[int]:
+        """Yield each address once, from the given one on and round again."""
+        for first, last in self.ranges:
+            yield from range(max(first, start), last + 1)
+        for first, last in self.ranges:
+            yield from range(first, min(last + 1, start))
+
+
+@functools.lru_cache(maxsize=1024)
+def pool(subnet_cidr: str, taken: tuple[str, ...]) -> Pool:
+    """Work out what is left of a subnet; `taken` holds addresses and ranges ("a-b").
+
+    >>> pool("10.0.0.0/28", ("10.0.0.6-10.0.0.12",)).ranges
+    ((167772164, 167772165), (167772173, 167772174))
+    """
+    subnet = ipaddress.IPv4Network(subnet_cidr)
+    first = int(subnet.network_address)
+    last = int(subnet.broadcast_address)
+    holes = [(first, first + _RESERVED_FIRST - 1), (last, last)]
+    for text in taken:
+        low, _, high = text.partition("-")
+        begin = int(ipaddress.IPv4Address(low.strip()))
+        holes.append((begin, int(ipaddress.IPv4Address(high.strip())) if high else begin))
+    ranges: list[tuple[int, int]] = []
+    free = first
+    for low_end, high_end in sorted(holes):
+        if low_end > free:
+            ranges.append((free, min(low_end - 1, last)))
+        free = max(free, high_end + 1)
+    return Pool(tuple((low, high) for low, high in ranges if low <= high and low <= last))
+
+
+def of(subnet: Any) -> Pool:
+    """Say what of a subnet may be given out; the row also holds its network's columns."""
+    router = [subnet.router] if subnet.router else []
+    return pool(subnet.cidr, (*router, *subnet.dns, *subnet.reserved))
+
+
+def take(ctx: Context, subnet: Any, most: int) -> list[str]:
+    """Find free addresses, at most so many, and note where the next search begins.
+
+    The caller writes the interfaces that hold them in the same transaction.
+    """
+    usable = of(subnet)
+    base = int(ipaddress.IPv4Network(subnet.network_cidr).network_address)
+    walk = usable.walk(base + subnet.next_offset)
+    found: list[str] = []
+    batch_size = min(_MOST_BATCH, max(_LEAST_BATCH, 2 * most))
+    while len(found) < most:
+        batch = [str(ipaddress.IPv4Address(number)) for number in islice(walk, batch_size)]
+        if not batch:
+            break
+        used = _used(ctx, subnet.network_key, batch)
+        found += [address for address in batch if address not in used][: most - len(found)]
+        batch_size = min(_MOST_BATCH, 4 * batch_size)
+    if found:
+        ctx.session.connection().execute(
+            sa.update(Network)
+            .where(Network.key == subnet.network_key)
+            .values(next_offset=int(ipaddress.IPv4Address(found[-1])) + 1 - base)
+        )
+    return found
+
+
+def claim(ctx: Context, subnet: Any, text: str) -> str:
+    """Check the one address that a launch asks for.
+
+    :raises Ec2Error: ``InvalidParameterValue``, ``InvalidIPAddress.InUse``
+    """
+    try:
+        address = ipaddress.IPv4Address(text)
+    except ValueError:
+        sentence = f"invalid value for parameter address: {text}"
+        raise errors.invalid_parameter_value_text(sentence) from None
+    if address not in ipaddress.IPv4Network(subnet.cidr):
+        sentence = f"Address {text} does not fall within the subnet's address range"
+        raise errors.invalid_parameter_value_text(sentence)
+    if int(address) not in of(subnet):
+        raise errors.address_reserved(text)
+    if _used(ctx, subnet.network_key, [text]):
+        raise errors.invalid_ip_address_in_use(text)
+    return text
+
+
+def _used(ctx: Context, network_key: int, addresses: Sequence[str]) -> set[str]:
+    query = sa.select(NetworkInterface.private_ip).where(
+        NetworkInterface.network_key == network_key, NetworkInterface.private_ip.in_(addresses)
+    )
+    return set(ctx.session.connection().scalars(query))

@@ -1,0 +1,193 @@
+"""What a launch refers to: image, key pair, subnets, security groups; found, or EC2's error.
+
+Source: EC2 API Reference, RunInstances; its errors, "Error codes for the Amazon EC2 API".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from state import models
+from state.models import Image, Network, NetworkInterface, SecurityGroup, Subnet, Vpc
+from translators import errors, zones
+from translators.ec2.instances import instance_errors
+from translators.ec2.instances.requested import Launch
+from translators.registry import Context
+
+_MOST_GROUPS: Final = 5
+"""Security groups of one interface."""
+_ANY_REGION: Final = "*"
+
+_SUBNET: Final = (
+    Subnet.key,
+    Subnet.id,
+    Subnet.zone,
+    Subnet.cidr,
+    Subnet.network_key,
+    Vpc.key.label("vpc_key"),
+    Vpc.id.label("vpc_id"),
+    Vpc.is_default.label("vpc_is_default"),
+    Network.cidr.label("network_cidr"),
+    Network.router,
+    Network.dns,
+    Network.reserved,
+    Network.next_offset,
+)
+
+
+def image(ctx: Context, launch: Launch) -> Any:
+    """Find the image, if the caller may use it and the instance type can run it.
+
+    :raises Ec2Error: ``InvalidAMIID.NotFound``, ``InvalidAMIID.Unavailable``, ``AuthFailure``,
+        ``InvalidParameterValue``, ``Unsupported``
+    """
+    query = sa.select(
+        Image.key,
+        Image.id,
+        Image.account_key,
+        Image.public,
+        Image.state,
+        Image.architecture,
+        Image.platform,
+        Image.generation,
+        Image.root_device_name,
+        Image.size_gib,
+        Image.snapshot_id,
+    ).where(Image.id == launch.image_id, Image.region.in_((ctx.region, _ANY_REGION)))
+    found = ctx.session.connection().execute(query).one_or_none()
+    if found is None:
+        raise errors.invalid_ami_id_not_found([launch.image_id])
+    if not found.public and found.account_key != ctx.account_key:
+        raise errors.not_authorized_for_images([launch.image_id])
+    if found.state != "available":
+        raise instance_errors.invalid_ami_id_unavailable(launch.image_id)
+    if found.architecture != launch.type.architecture:
+        raise instance_errors.architecture_mismatch(launch.type.architecture, found.architecture)
+    return found
+
+
+def public_key(ctx: Context, name: str | None) -> str | None:
+    """Find the key pair's public half, which the instance keeps if the pair is deleted.
+
+    :raises Ec2Error: ``InvalidKeyPair.NotFound``
+    """
+    if name is None:
+        return None
+    pair = models.KeyPair
+    query = sa.select(pair.public_key).where(
+        pair.account_key == ctx.account_key, pair.region == ctx.region, pair.name == name
+    )
+    found = ctx.session.connection().scalar(query)
+    if found is None:
+        raise errors.invalid_key_pair_not_found([name])
+    return str(found)
+
+
+def refuse_interface(ctx: Context, interface_id: str) -> None:
+    """An interface that exists is some instance's; none can be made by itself yet.
+
+    :raises Ec2Error: ``InvalidNetworkInterface.InUse``, ``InvalidNetworkInterfaceID.NotFound``
+    """
+    query = sa.select(NetworkInterface.key).where(
+        NetworkInterface.id == interface_id, NetworkInterface.account_key == ctx.account_key
+    )
+    if ctx.session.connection().scalar(query) is None:
+        raise errors.invalid_network_interface_id_not_found([interface_id])
+    raise errors.invalid_network_interface_in_use(interface_id)
+
+
+def subnets(ctx: Context, launch: Launch) -> list[Any]:
+    """List where the launch may go: the subnet asked for, or the default ones (of the zone).
+
+    :raises Ec2Error: ``InvalidSubnetID.NotFound``, ``VPCIdNotSpecified``, ``MissingInput``,
+        ``InvalidParameterValue``, ``InvalidParameterCombination``
+    """
+    zone = _zone(ctx, launch)
+    if launch.subnet_id is not None:
+        return [_subnet(ctx, launch.subnet_id, zone)]
+    query = (
+        sa.select(*_SUBNET)
+        .select_from(Vpc)
+        .join(Subnet, sa.and_(Subnet.vpc_key == Vpc.key, Subnet.default_for_az), isouter=True)
+        .join(Network, Network.key == Subnet.network_key, isouter=True)
+        .where(Vpc.account_key == ctx.account_key, Vpc.region == ctx.region, Vpc.is_default)
+        .order_by(Subnet.key)
+    )
+    found = ctx.session.connection().execute(query).all()
+    if not found:
+        raise instance_errors.vpc_id_not_specified()
+    wanted = [row for row in found if row.key is not None and zone in (None, row.zone)]
+    if not wanted:
+        raise errors.missing_input_no_subnet(found[0].vpc_id)
+    return wanted
+
+
+def _subnet(ctx: Context, subnet_id: str, zone: str | None) -> Any:
+    query = (
+        sa.select(*_SUBNET)
+        .join(Vpc, Vpc.key == Subnet.vpc_key)
+        .join(Network, Network.key == Subnet.network_key)
+        .where(
+            Subnet.id == subnet_id,
+            Subnet.account_key == ctx.account_key,
+            Subnet.region == ctx.region,
+        )
+    )
+    found = ctx.session.connection().execute(query).one_or_none()
+    if found is None:
+        raise errors.invalid_subnet_id_not_found([subnet_id])
+    if zone not in (None, found.zone):
+        raise errors.invalid_parameter_combination_text(
+            f"The Availability Zone '{zone}' does not match that of the subnet '{subnet_id}' "
+            f"({found.zone})"
+        )
+    return found
+
+
+def _zone(ctx: Context, launch: Launch) -> str | None:
+    """Find the zone asked for, by name or by id."""
+    if launch.zone is None and launch.zone_id is None:
+        return None
+    for zone in zones.zones(ctx.session, ctx.region):
+        if launch.zone in (None, zone.name) and launch.zone_id in (None, zone.id):
+            return zone.name
+    raise instance_errors.invalid_availability_zone(launch.zone or launch.zone_id or "")
+
+
+def groups(ctx: Context, launch: Launch, subnet: Any) -> Sequence[Any]:
+    """Find the security groups: those asked for, or the VPC's default one.
+
+    :raises Ec2Error: ``InvalidGroup.NotFound``, ``InvalidParameter``,
+        ``InvalidParameterCombination``, ``SecurityGroupsPerInterfaceLimitExceeded``
+    """
+    if launch.group_names and launch.subnet_id is not None:
+        raise errors.invalid_parameter_combination("groupName", "subnet")
+    columns = (SecurityGroup.key, SecurityGroup.id, SecurityGroup.name, SecurityGroup.vpc_key)
+    names = launch.group_names
+    if not names and not launch.group_ids:
+        names = ("default",)
+    query = sa.select(*columns).where(
+        SecurityGroup.account_key == ctx.account_key,
+        SecurityGroup.region == ctx.region,
+        sa.or_(
+            SecurityGroup.id.in_(launch.group_ids),
+            sa.and_(SecurityGroup.vpc_key == subnet.vpc_key, SecurityGroup.name.in_(names)),
+        ),
+    )
+    found = ctx.session.connection().execute(query).all()
+    by_id = {row.id: row for row in found}
+    if missing := [group_id for group_id in launch.group_ids if group_id not in by_id]:
+        raise errors.invalid_group_not_found(missing)
+    known = {row.name for row in found if row.vpc_key == subnet.vpc_key}
+    for name in names:
+        if name not in known:
+            raise errors.invalid_group_name_not_found(name, subnet.vpc_id)
+    for row in found:
+        if row.vpc_key != subnet.vpc_key:
+            raise instance_errors.different_networks(row.id, subnet.id)
+    if len(found) > _MOST_GROUPS:
+        raise instance_errors.security_groups_per_interface_limit_exceeded()
+    return found
