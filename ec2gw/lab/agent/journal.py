@@ -1,10 +1,12 @@
-r"""The journal of one simulated host: what any agent there has been told, so nothing runs twice.
+"""The journal of one simulated host: what any agent there has been told, so nothing runs twice.
 
-The file is the one that the agent keeps on a real host, line for line: its name and serial, then
-one line per begin (`B token agent`), end (`E token outcome`), generation floor (`G subject n`) and
-epoch (`P - n`), each with its own digest. It is read again before each decision, under one lock.
+The file is the one that the agent keeps on a real host, line for line: its name and serial
+(`J1 name serial`), then one line per begin (`B token agent`), end (`E token outcome`), generation
+floor (`G subject n`) and epoch (`P - n`), each with its own digest. It is read again before each
+decision, under one lock.
 
-A torn line (its writer died) counts for nothing. Any other line that does not hold is damage: it
+A line whose writer died in it is ended by the next writer with the word `torn` and counts for
+nothing: what it would have announced never began. Any other line that does not hold is damage: it
 may have been the begin of a token, so no token runs until the driver has looked and has ordered
 the journal compacted with the number of damaged lines that it knows of.
 
@@ -13,10 +15,9 @@ Source: docs/architecture.md, "The host link"; the agent's Read-Journal and Writ
 
 from __future__ import annotations
 
-import re
 import secrets
 import threading
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 from ec2gw.lab.agent.host import CmdletError, LabHost
@@ -25,9 +26,9 @@ from ec2gw.winrm import framing
 
 Refusal = dict[str, object]
 
-_HEAD = 48
-_HEADER = re.compile(rb"journal 1 ([0-9a-f]{32}) ([0-9]{5})")
-_TORN = re.compile(rb"[BEGP]( [a-z0-9-]{0,49}( [a-z0-9]{0,32}( [0-9A-F]{0,7})?)?)?")
+_HEAD = 50
+"""Bytes of the first line: by them another file is noticed."""
+_TORN = b" torn"
 
 
 @dataclass(slots=True)
@@ -38,6 +39,8 @@ class _Known:
     ended: dict[str, str]
     floors: dict[str, int]
     epoch: int = 0
+    name: str = ""
+    serial: int = 0
 
 
 class Journal:
@@ -64,9 +67,8 @@ class Journal:
 
     @property
     def name(self) -> str:
-        """The file's own name, which a compacted one keeps; empty if its first line is damaged."""
-        match = _HEADER.fullmatch(self._head)
-        return match[1].decode("ascii") if match else ""
+        """The file's own name, which a compacted one keeps."""
+        return self._known.name
 
     def enter(self, agent: str) -> None:
         """An agent starts: it counts as alive until it leaves.
@@ -76,8 +78,7 @@ class Journal:
         with self._lock:
             self._read()
             if not self._head:
-                self._host.journal_append(_header(secrets.token_hex(16), 1))
-                self._read()
+                self._write([])
             self._alive.add(agent)
 
     def leave(self, agent: str) -> None:
@@ -91,14 +92,16 @@ class Journal:
         with self._lock:
             self._read()
 
-    def begin(self, request: Request, agent: str) -> Refusal | None:
+    def begin(self, request: Request, agent: str, owed: Mapping[str, str]) -> Refusal | None:
         """Decide whether the request may run now; if so, it is written down first.
+
+        `owed` are the ends that the agent knows of and could not write yet.
 
         :raises OSError: the journal cannot be read or written; nothing may run
         """
         with self._lock:
             self._read()
-            refusal = self._refusal(request)
+            refusal = self._refusal(request, owed)
             if refusal is None:
                 lines = self._lines(request, agent)
                 if lines:
@@ -106,12 +109,12 @@ class Journal:
         return refusal
 
     def end(self, token: str, outcome: str) -> None:
-        """Write down how a token's calls ended; this host's agents know it even if that fails.
+        """Write down how a token's calls ended.
 
         :raises OSError: not written: to be repeated
         """
         with self._lock:
-            self._known.ended[token] = outcome
+            self._read()
             self._write([f"E {token} {outcome}"])
 
     def compact(self, tokens: Collection[str], damaged: int) -> int:
@@ -128,22 +131,24 @@ class Journal:
                 text = f"{self._damaged} lines of the journal are damaged, not {damaged}"
                 raise CmdletError("DamagedJournal", "InvalidData", text, "Compress-Journal")
             known = self._known
-            for token in tokens:
-                if token in known.ended or known.begun.get(token) not in self._alive:
-                    known.begun.pop(token, None)
-                    known.ended.pop(token, None)
-            lines = [f"P - {known.epoch}"]
+            gone = {
+                token
+                for token in tokens
+                if token in known.ended or known.begun.get(token) not in self._alive
+            }
+            begun = {token: by for token, by in known.begun.items() if token not in gone}
+            ended = {token: how for token, how in known.ended.items() if token not in gone}
+            name = known.name or secrets.token_hex(16)
+            lines = [f"J1 {name} {known.serial % 99999 + 1:05}", f"P - {known.epoch}"]
             lines += [f"G {subject} {floor}" for subject, floor in known.floors.items()]
-            lines += [f"B {token} {agent}" for token, agent in known.begun.items()]
-            lines += [f"E {token} {outcome}" for token, outcome in known.ended.items()]
-            match = _HEADER.fullmatch(self._head)
-            name, serial = (match[1].decode("ascii"), int(match[2])) if match else ("", 0)
-            header = _header(name or secrets.token_hex(16), serial % 99999 + 1)
-            self._host.journal_replace(header + b"".join(map(_line, lines)))
+            lines += [f"B {token} {by}" for token, by in begun.items()]
+            lines += [f"E {token} {how}" for token, how in ended.items()]
+            self._host.journal_replace(b"".join(map(_line, lines)))
+            known.begun, known.ended = begun, ended
             self._read()
-            return len(known.begun.keys() | known.ended.keys())
+            return len(begun.keys() | ended.keys())
 
-    def _refusal(self, request: Request) -> Refusal | None:
+    def _refusal(self, request: Request, owed: Mapping[str, str]) -> Refusal | None:
         known = self._known
         refusal: Refusal = {"id": request.id, "ok": False}
         if request.epoch < known.epoch:
@@ -154,8 +159,9 @@ class Journal:
                 return {**refusal, "refused": "generation", "seen": floor}
         if request.token is None:
             return None
-        if request.token in known.ended:
-            return {**refusal, "refused": "done", "outcome": known.ended[request.token]}
+        outcome = known.ended.get(request.token) or owed.get(request.token)
+        if outcome is not None:
+            return {**refusal, "refused": "done", "outcome": outcome}
         if request.token in known.begun:
             running = known.begun[request.token] in self._alive
             # begun: whoever ran it died; look, then decide
@@ -179,9 +185,10 @@ class Journal:
         return lines
 
     def _write(self, lines: list[str]) -> None:
-        start = b"" if self._whole_lines else b"\n"  # a torn line ends where the next one starts
-        header = b"" if self._head else _header(secrets.token_hex(16), 1)
-        self._host.journal_append(start + header + b"".join(map(_line, lines)))
+        if not self._head:
+            lines = [f"J1 {secrets.token_hex(16)} 00001", *lines]
+        start = b"" if self._whole_lines else _TORN + b"\n"
+        self._host.journal_append(start + b"".join(map(_line, lines)))
         self._read()
 
     def _read(self) -> None:
@@ -195,15 +202,18 @@ class Journal:
         self._whole_lines = whole == len(data)
 
     def _learn(self, line: bytes) -> None:
+        if not line or line.endswith(_TORN):
+            return
         said, _, told = line.rpartition(b" ")
         words = said.decode("ascii", "replace").split(" ")
         if len(words) != 3 or framing.digest(said).encode("ascii") != told:
-            torn = not line or _TORN.fullmatch(line) or b"journal 1 ".startswith(line[:10])
-            self._damaged += not torn
+            self._damaged += 1
             return
         kind, name, value = words
         known = self._known
         match kind:
+            case "J1":
+                known.name, known.serial = name, int(value)
             case "B":
                 known.begun[name] = value
             case "E":
@@ -212,10 +222,8 @@ class Journal:
                 known.floors[name] = max(int(value), known.floors.get(name, 0))
             case "P":
                 known.epoch = max(int(value), known.epoch)
-
-
-def _header(name: str, serial: int) -> bytes:
-    return f"journal 1 {name} {serial:05}\n".encode("ascii")
+            case _:
+                self._damaged += 1
 
 
 def _line(text: str) -> bytes:

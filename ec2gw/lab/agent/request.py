@@ -15,7 +15,7 @@ _NUMBER = re.compile(r"[0-9]{1,15}")
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _SUBJECT = re.compile(r"[a-z]{1,16}-[0-9a-f]{1,32}")
 _MEMBERS = ("id", "epoch", "calls", "token", "subject", "generation")
-_ROOT = re.compile(r"[A-Z]:(\\[^\\/:*?\"<>|\x00-\x1f]*[^\\/:*?\"<>|\x00-\x1f. ])+")
+_ROOT = re.compile(r"[A-Za-z]:(\\[^\\/:*?\"<>|\x00-\x1f]*[^\\/:*?\"<>|\x00-\x1f. ])+")
 
 
 class BadRequest(ValueError):

@@ -67,7 +67,7 @@ class Session:
         self._finished: deque[_Job] = deque()
         self._running = 0
         self._waiting: deque[object] = deque()
-        self._owed: deque[tuple[str, str]] = deque()
+        self._owed: dict[str, str] = {}
         self._decoder = framing.Decoder()
         self._mine = 0
         self._setup: request.Setup
@@ -212,7 +212,7 @@ class Session:
             message = self._waiting.popleft()
             try:
                 wanted = request.read(message)
-                refusal = self._journal.begin(wanted, self._me)
+                refusal = self._journal.begin(wanted, self._me, self._owed)
             except (request.BadRequest, OSError) as failed:
                 self._send({"id": request.id_of(message), "bad": "request", "why": str(failed)})
                 continue
@@ -248,19 +248,19 @@ class Session:
                 raise _Ended
             answer = job.answer or {}
             if job.request.token is not None:
-                self._owed.append((job.request.token, "ok" if answer["ok"] else "failed"))
+                self._owed[job.request.token] = "ok" if answer["ok"] else "failed"
                 self._pay()
             elapsed_ms = int((time.monotonic() - job.since) * 1000)
             self._send({"id": job.request.id, **answer, "ms": elapsed_ms})
 
     def _pay(self) -> None:
         """Write the ends that are due; what the disk does not take is kept for the next time."""
-        for _ in range(len(self._owed)):
-            token, outcome = self._owed.popleft()
+        for token, outcome in list(self._owed.items()):
             try:
                 self._journal.end(token, outcome)
             except OSError:
-                self._owed.append((token, outcome))
+                return
+            del self._owed[token]
 
     def _superseded(self) -> bool:
         """Whether a newer driver is at work: the host is left to it."""
