@@ -19,7 +19,7 @@ class Fragments:
     `kind` and the key name a row, and everything that its view shows: a row whose view differs by
     who looks needs a `kind` for each of them. The version is raised by whatever changes the view.
     `load` answers views for keys; it must read the same moment of the state that `pairs` came
-    from. Lists of one answer that share a `load` (the very same callable) are loaded together.
+    from. Lists of one answer with equal `kind` and `load` are loaded together.
     """
 
     kind: str

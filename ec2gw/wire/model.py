@@ -23,10 +23,12 @@ from typing import Any, Final, Literal
 SERVICES: Final = ("ec2", "sts", "iam")
 
 # Where the model differs from what Amazon's servers say.
-# `UserData` needs no line here: the model has it as a string, and a string is what travels. What
-# travels is base64, so that is what an action gets to see (of RunInstances and launch templates;
-# in ModifyInstanceAttribute it is a blob and arrives decoded).
-# AWS-API documentation of these two shows <return>; the model lost it when a result was added.
+# `UserData` needs no line here, though the model calls it a string and base64 travels: SDKs encode
+# it before they serialise, so the string *is* the base64 text, and that is what an action sees. In
+# ModifyInstanceAttribute it is a blob, and arrives decoded.
+#
+# The API reference shows <return>true</return> in these beside a result; the model has the result
+# alone. Clients older than the model read its absence as a failure.
 RETURN_TRUE_TOO: Final = frozenset(
     {"AssignPrivateIpAddresses", "AssociateAddress", "CreatePlacementGroup", "CreateSecurityGroup"}
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any, TypeVar
@@ -304,3 +306,18 @@ def test_an_operation_knows_what_a_dispatcher_asks() -> None:
     assert operation("CreateEgressOnlyInternetGateway").client_token == "ClientToken"
     who = operation("GetCallerIdentity", "sts")
     assert (who.required, who.has_dry_run, who.client_token) == ((), False, None)
+
+
+def test_reading_the_model_imports_neither_botocore_nor_anything_of_the_web() -> None:
+    program = """
+import sys
+from ec2gw.wire import model, parse, render
+run = model.operation("ec2", "RunInstances")
+parse.parse(run, [("ImageId", "ami-1")])
+render.success(run, {}, "r-1", "2016-11-15")
+print(sorted({"botocore", "boto3", "flask", "urllib3", "requests"} & set(sys.modules)))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert done.stdout == "[]\n"
