@@ -79,14 +79,14 @@ class Laboratory:
         self._listen = listen
         self.world = World(self.folder / "world.sqlite3", pace=pace)
         self._known = _read(self.folder / "hosts.json")
+        self._password = str(self._known.get("password") or secrets.token_urlsafe(24))
         self._doors: dict[str, Door] = {}
 
     def start(self) -> None:
         """Open a door for each host, then tell in `hosts.json` how to get in."""
-        password = str(self._known.get("password") or secrets.token_urlsafe(24))
         for number, name in enumerate(self.world.hosts):
-            self._doors[name] = self._open(name, number, password)
-        _write(self.folder / "hosts.json", self._describe(password))
+            self._doors[name] = self._open(name, number)
+        _write(self.folder / "hosts.json", self.describe())
 
     def stop(self) -> None:
         for door in self._doors.values():
@@ -98,7 +98,12 @@ class Laboratory:
     def endpoints(self) -> Mapping[str, str]:
         return {name: door.endpoint for name, door in self._doors.items()}
 
-    def _open(self, name: str, number: int, password: str) -> Door:
+    @property
+    def faults(self) -> Mapping[str, Faults]:
+        """Where tests put faults into the doors, by host."""
+        return {name: door.faults for name, door in self._doors.items()}
+
+    def _open(self, name: str, number: int) -> Door:
         faults = Faults(name)
         faults.around_message = _stop_point
         if FAULTS_VARIABLE in os.environ:
@@ -108,7 +113,7 @@ class Laboratory:
             door = Door(
                 (self._listen.address, port),
                 agent.powershell(LabMachine(self.world, name)),
-                Credentials([Account(USER, password)]),
+                Credentials([Account(USER, self._password)]),
                 machine=name,
                 faults=faults,
             )
@@ -127,7 +132,8 @@ class Laboratory:
                 return int(str(host["url"]).rpartition(":")[2].partition("/")[0])
         return 0
 
-    def _describe(self, password: str) -> dict[str, Any]:
+    def describe(self) -> dict[str, Any]:
+        """What `hosts.json` tells: the hosts, how to get in, the images in their stores."""
         hosts = []
         for name, door in self._doors.items():
             with self.world.reading(name) as session:
@@ -139,7 +145,7 @@ class Laboratory:
                     "zone": machine.zone,
                     "url": door.endpoint,
                     "user": USER,
-                    "password": password,
+                    "password": self._password,
                     "root": machine.root,
                     "switch": SWITCH,
                     "ca": None,
@@ -149,7 +155,7 @@ class Laboratory:
             {"file": file, "platform": guest, "size_bytes": size}
             for file, (guest, size, _) in IMAGES.items()
         ]
-        return {"password": password, "hosts": hosts, "images": images}
+        return {"password": self._password, "hosts": hosts, "images": images}
 
 
 def _stop_point(moment: str, kind: str) -> None:

@@ -64,6 +64,8 @@ class Faults:
         """Called in the connection's thread, before and after a message is processed, with its
         kind: an enumerated stop point. It may block, or never return."""
         self.delay_seconds = 0.0
+        self.lost = 0
+        """How many messages were lost at random."""
         self._lock = threading.Lock()
         self._planned: list[_Planned] = []
         self._loss = 0.0
@@ -171,6 +173,7 @@ class Faults:
                     self._planned.remove(planned)
                 return Fate(planned.what, planned.code)
             if self._loss and self._random.random() < self._loss:
+                self.lost += 1
                 return Fate(self._random.choice(("before", "after")))
         return Fate()
 
