@@ -239,7 +239,7 @@ class HostLink(Host):
                 if current is not None and current.cause is not None:
                     self._bury(current)
                     continue
-                self._retired = [old for old in self._retired if old.cause is None]
+                self._retired = [old for old in self._retired if not old.finished]
                 pause = None
                 if current is None and self._wanted:
                     if self._breaker.try_begin():
@@ -254,6 +254,7 @@ class HostLink(Host):
 
     def _bury(self, dead: worker.Worker) -> None:
         self._worker = None
+        self._retired.append(dead)
         cause = dead.cause or session.Gone("ended")
         self._cause = cause
         self._tell("worker-ended", error=type(cause).__name__, cause=str(cause))

@@ -49,6 +49,7 @@ class Shell:
         except session.LinkError:
             self._delete()
             raise
+        self._sending.hurry(self._limits.send_seconds)
 
     def _sign_in(self) -> str:
         try:

@@ -24,6 +24,8 @@ class Timing:
     operation_seconds: int = 20
     """How long the host may hold a Receive; at most its MaxTimeoutms, usually 60."""
     read_seconds: float = 30
+    send_seconds: float = 10
+    """For a Send once the agent is there: it reads all the time, so its input is taken at once."""
     start_seconds: float = 60
     """From the first message to the hello: a cold host needs half a minute for the module."""
     ping_seconds: float = 25

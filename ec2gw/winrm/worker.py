@@ -98,6 +98,11 @@ class Worker:
         return self._cause
 
     @property
+    def finished(self) -> bool:
+        """Whether its threads have said good-bye too."""
+        return self._cause is not None and not (self._sender.is_alive() or self._reader.is_alive())
+
+    @property
     def usable(self) -> bool:
         return self._cause is None and self._retired_at is None
 
