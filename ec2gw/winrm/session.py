@@ -197,6 +197,8 @@ class Connection:
 def _protocol(
     address: endpoint.HostAddress, limits: timing.Timing, http: adapter.Adapter
 ) -> winrm.protocol.Protocol:
+    if address.transport == "kerberos" and not winrm.transport.HAVE_KERBEROS:
+        raise Unusable("signing in by Kerberos needs the package pykerberos on this machine")
     password = _password(address) if address.transport in ("ntlm", "basic") else None
     read_seconds = max(int(limits.read_seconds), limits.operation_seconds + 1)
     protocol = winrm.protocol.Protocol(
