@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -72,3 +74,26 @@ def test_two_doors_that_disagree_about_a_password_are_refused() -> None:
     finally:
         right.withdraw()
     assert "NTLM_USER_FILE" not in os.environ
+
+
+LEFT_OPEN = """
+import os, pathlib, sys
+from ec2gw.lab.door.accounts import Account, Credentials
+Credentials([Account("op", "word")], pathlib.Path(sys.argv[1])).publish()
+assert pathlib.Path(os.environ["NTLM_USER_FILE"]).exists()
+if sys.argv[2] == "killed":
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_process_that_exits_leaves_no_file_and_a_killed_ones_is_overwritten(
+    tmp_path: Path,
+) -> None:
+    run = [sys.executable, "-c", LEFT_OPEN, str(tmp_path)]
+    assert subprocess.run([*run, "killed"], timeout=30).returncode == -9
+    (left,) = tmp_path.rglob("accounts")
+    assert stat.S_IMODE(left.stat().st_mode) == 0o600
+    assert stat.S_IMODE(left.parent.stat().st_mode) == 0o700
+
+    subprocess.run([*run, "exits"], timeout=30, check=True)
+    assert list(tmp_path.iterdir()) == []

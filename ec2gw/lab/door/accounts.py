@@ -2,7 +2,8 @@
 
 Holds no protocol. The acceptor (pyspnego) reads accounts from one file that a process-wide
 variable names, so all doors of a process share it: 0600, in a private folder, gone when the last
-door that needs it closes or the process exits.
+door that needs it closes or the process exits. Give a folder, and what a killed process left
+there is overwritten by the next.
 
 Source: pyspnego, `NTLM_USER_FILE`; MS-NLMP 3.3.
 """
@@ -49,9 +50,13 @@ class Account:
 
 
 class Credentials:
-    """The accounts of one door. A name without a domain means the first account of that name."""
+    """The accounts of one door. A name without a domain means the first account of that name.
 
-    def __init__(self, accounts: Iterable[Account]) -> None:
+    `folder`: where the process keeps its user file, else in a new temporary one.
+    """
+
+    def __init__(self, accounts: Iterable[Account], folder: Path | None = None) -> None:
+        self._folder = folder
         self._accounts: dict[str, Account] = {}
         for account in accounts:
             for name in (account.principal, account.name):
@@ -72,7 +77,7 @@ class Credentials:
 
         :raises ValueError: another door knows one of the names with another password
         """
-        _user_file.add(dict(self._lines()))
+        _user_file.add(dict(self._lines()), self._folder)
 
     def withdraw(self) -> None:
         _user_file.remove(dict(self._lines()))
@@ -92,13 +97,15 @@ class _UserFile:
         self._uses: Counter[str] = Counter()
         self._path: Path | None = None
 
-    def add(self, lines: dict[str, str]) -> None:
+    def add(self, lines: dict[str, str], folder: Path | None) -> None:
         with self._lock:
             if any(self._passwords.get(key, word) != word for key, word in lines.items()):
                 raise ValueError("two doors of a process know one account by two passwords")
             self._passwords.update(lines)
             self._uses.update(lines.keys())
-            self._write()
+            if self._path is None:
+                self._path = _private(folder) / "accounts"
+            self._write(self._path)
 
     def remove(self, lines: dict[str, str]) -> None:
         with self._lock:
@@ -107,8 +114,8 @@ class _UserFile:
                 if self._uses[key] <= 0:
                     del self._uses[key]
                     self._passwords.pop(key, None)
-            if self._passwords:
-                self._write()
+            if self._passwords and self._path is not None:
+                self._write(self._path)
             else:
                 self._discard()
 
@@ -116,16 +123,15 @@ class _UserFile:
         with self._lock:
             self._discard()
 
-    def _write(self) -> None:
-        if self._path is None:
-            self._path = Path(tempfile.mkdtemp(prefix="ec2gw-door-")) / "accounts"
+    def _write(self, path: Path) -> None:
         text = "".join(f"{key}:{word}\n" for key, word in self._passwords.items())
         # A reader sees the old file or the new one, never half of it.
-        fresh = self._path.with_suffix(".new")
-        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        fresh = path.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        with open(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(text.encode())
-        fresh.replace(self._path)
-        os.environ[_VARIABLE] = str(self._path)
+        fresh.replace(path)
+        os.environ[_VARIABLE] = str(path)
 
     def _discard(self) -> None:
         if self._path is None:
@@ -134,6 +140,16 @@ class _UserFile:
             del os.environ[_VARIABLE]
         shutil.rmtree(self._path.parent, ignore_errors=True)
         self._path = None
+
+
+def _private(folder: Path | None) -> Path:
+    """Make a folder that is only ours, below the one given or a temporary one."""
+    if folder is None:
+        return Path(tempfile.mkdtemp(prefix="ec2gw-door-"))
+    private = folder / "accounts.d"
+    private.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private.chmod(0o700)
+    return private
 
 
 _user_file = _UserFile()

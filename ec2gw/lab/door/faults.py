@@ -74,6 +74,7 @@ class Faults:
         self._down = False
         self._path: Path | None = None
         self._read_ns = -1
+        self._reading = threading.Lock()
 
     # What tests call.
 
@@ -126,25 +127,12 @@ class Faults:
 
     def refresh(self) -> None:
         """Read the followed file if it has changed; half a file is read again next time."""
-        if self._path is None:
+        if self._path is None or not self._reading.acquire(blocking=False):
             return
         try:
-            changed_ns = self._path.stat().st_mtime_ns
-            text = self._path.read_text() if changed_ns != self._read_ns else None
-        except FileNotFoundError:
-            changed_ns, text = -1, "{}" if self._read_ns != -1 else None
-        if text is None:
-            return
-        try:
-            wanted = json.loads(text)
-        except ValueError:
-            return
-        self._read_ns = changed_ns
-        if unknown := set(wanted) - _FILE_KEYS:
-            log.warning("unknown keys in the file of faults: %s", sorted(unknown))
-        self.delay_seconds = wanted.get("delay_ms", 0) / 1000
-        self.lose(wanted.get("loss", 0.0), wanted.get("seed", 0))
-        self._set_down(self.name in wanted.get("down", ()))
+            self._read(self._path)
+        finally:
+            self._reading.release()
 
     def arrived(self, kind: str) -> Fate:
         """Tell what becomes of a message that has arrived; blocks for the delay and the hook."""
@@ -159,6 +147,25 @@ class Faults:
         """Note that a message was processed and is to be answered."""
         if self.around_message is not None:
             self.around_message("after", kind)
+
+    def _read(self, path: Path) -> None:
+        try:
+            changed_ns = path.stat().st_mtime_ns
+            text = path.read_text() if changed_ns != self._read_ns else None
+        except FileNotFoundError:
+            changed_ns, text = -1, "{}" if self._read_ns != -1 else None
+        if text is None:
+            return
+        try:
+            wanted = dict(json.loads(text))
+        except (TypeError, ValueError):
+            return
+        self._read_ns = changed_ns
+        if unknown := set(wanted) - _FILE_KEYS:
+            log.warning("unknown keys in the file of faults: %s", sorted(unknown))
+        self.delay_seconds = wanted.get("delay_ms", 0) / 1000
+        self.lose(wanted.get("loss", 0.0), wanted.get("seed", 0))
+        self._set_down(self.name in wanted.get("down", ()))
 
     def _fate(self, kind: str) -> Fate:
         with self._lock:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 import pytest
@@ -105,6 +109,32 @@ def test_a_host_that_is_down_refuses_and_comes_back_at_its_port(host: Host) -> N
     assert host.door.port == port
     session.renew()
     assert session.ask(b"hi") == b"HI\n"
+
+
+def test_a_followed_file_takes_a_host_down_and_brings_it_back(host: Host, tmp_path: Path) -> None:
+    path = tmp_path / "faults.json"
+    host.faults.follow(path)
+    path.write_text(json.dumps({"down": ["host-1", "host-2"]}))
+    assert soon(lambda: not connects(host))
+    path.unlink()
+    assert soon(lambda: connects(host))
+
+
+def connects(host: Host) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", host.door.port), timeout=2).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+def soon(holds: Callable[[], bool]) -> bool:
+    deadline = time.monotonic() + 5
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def test_lost_messages_at_random_are_survived_by_asking_again(host: Host) -> None:

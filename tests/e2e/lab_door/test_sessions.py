@@ -97,7 +97,7 @@ def test_a_waiting_receive_leaves_a_second_connection_free_to_send(opened: Opene
     session.send(b"hi\n")
     thread.join(4)
     assert received == [b"HI\n"]
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 3
 
 
 def test_several_doors_of_a_process_keep_their_shells_apart(opened: Opened) -> None:

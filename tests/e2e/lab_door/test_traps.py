@@ -19,8 +19,8 @@ from .host import PROGRAM, Host, Session, fault_code
 
 
 def test_a_sealed_connection_that_was_idle_too_long_poisons_its_protocol(opened: Opened) -> None:
-    session = Session(opened(limits=Limits(connection_idle_seconds=0.2)).protocol())
-    time.sleep(0.5)
+    session = Session(opened(limits=Limits(connection_idle_seconds=0.6)).protocol())
+    time.sleep(1.2)
     for _ in range(2):
         with pytest.raises(WinRMTransportError) as error:
             session.ask(b"hi")
@@ -30,9 +30,9 @@ def test_a_sealed_connection_that_was_idle_too_long_poisons_its_protocol(opened:
 
 
 def test_an_idle_connection_is_no_matter_to_basic(opened: Opened) -> None:
-    host = opened(basic=True, limits=Limits(connection_idle_seconds=0.2))
+    host = opened(basic=True, limits=Limits(connection_idle_seconds=0.6))
     session = Session(host.protocol("basic"))
-    time.sleep(0.5)
+    time.sleep(1.2)
     assert session.ask(b"hi") == b"HI\n"
 
 
