@@ -9,6 +9,15 @@ Source: `data/README.md`.
 from __future__ import annotations
 
 from ec2gw.lab.binding.binder import BindingError, BoundCall, bind
+from ec2gw.lab.binding.plans import Problem, bind_plan
 from ec2gw.lab.binding.tables import LABORATORY, VERSIONS
 
-__all__ = ["LABORATORY", "VERSIONS", "BindingError", "BoundCall", "bind"]
+__all__ = [
+    "LABORATORY",
+    "VERSIONS",
+    "BindingError",
+    "BoundCall",
+    "Problem",
+    "bind",
+    "bind_plan",
+]

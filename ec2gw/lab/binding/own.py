@@ -18,7 +18,7 @@ _OWN: Final[Mapping[str, tuple[str, str]]] = {
     "Agent\\Remove-Tree": ("Path!:string", ""),
     "Agent\\New-Folder": ("Path!:string", ""),
     "Agent\\Test-Root": ("", "Root"),
-    "Agent\\Compress-Journal": ("Tokens!:string[]", "Journal"),
+    "Agent\\Compress-Journal": ("Tokens!:string[] Damaged:int64", "Journal"),
     "Microsoft.PowerShell.Diagnostics\\Get-WinEvent": (
         "FilterHashtable!:dictionary[] MaxEvents:int64 ComputerName:string Credential:pscredential "
         "Force:switch Oldest:switch",
@@ -49,6 +49,7 @@ CLASSES: Final[Mapping[str, Mapping[str, str]]] = {
         "Properties": "EventProperty[]",
     },
     "EventProperty": {"Value": "object"},
+    "MethodResult": {"ReturnValue": "uint32"},
 }
 """Classes that no recording holds. Source: System.Diagnostics.Eventing.Reader."""
 

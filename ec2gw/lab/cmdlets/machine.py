@@ -70,9 +70,24 @@ class LabMachine:
         for name in bound.arguments:
             if name not in simulated.parameters:
                 raise faults.not_simulated(activity, f"-{name}")
+        self._check_places(activity, bound.arguments)
         shell = Shell(self._world, self._name, activity, bound.set_name, bound.arguments)
         objects = list(simulated.run(shell))
         return Invoked(objects, list(shell.warnings))
+
+    def _check_places(self, activity: str, arguments: Mapping[str, object]) -> None:
+        """Refuse what leads out of the root through a reparse point, as the agent does."""
+        with self._world.reading(self._name) as session:
+            for value in arguments.values():
+                for text in value if isinstance(value, list) else [value]:
+                    if not isinstance(text, str) or not _is_below(text, session.machine.root):
+                        continue
+                    at = text
+                    while _is_below(at, session.machine.root):
+                        file = session.file(at)
+                        if file is not None and file.reparse:
+                            raise _reparse_point(activity, at)
+                        at = paths.parent(at)
 
     # -- the journal, a file below the root like any other
 
@@ -95,6 +110,26 @@ class LabMachine:
             path = self._journal(session.machine.root)
             session.empty(path)
             session.write_chunk(path, 0, data)
+
+
+def _is_below(text: str, root: str) -> bool:
+    try:
+        return paths.below(text, root)
+    except paths.BadPath:
+        return False
+
+
+def _reparse_point(activity: str, path: str) -> CmdletError:
+    text = f"a reparse point: {path}"
+    return CmdletError(
+        id=text,
+        category="OperationStopped",
+        activity=activity,
+        target=text,
+        kind="System.UnauthorizedAccessException",
+        hresult=(faults.ACCESS_DENIED,),
+        text=text,
+    )
 
 
 def _bind(do: str, activity: str, arguments: Mapping[str, object]) -> binding.BoundCall:

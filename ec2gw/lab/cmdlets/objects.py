@@ -86,8 +86,6 @@ def known_properties(class_name: str) -> frozenset[str]:
     if ":" in class_name:
         found = tables.wmi(*class_name.split(":", 1))
         return frozenset(found["properties"]) if found else frozenset()
-    if class_name == "MethodResult":
-        return frozenset({"ReturnValue"})
     return frozenset(tables.properties(class_name) or ())
 
 

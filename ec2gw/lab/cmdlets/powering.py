@@ -116,6 +116,9 @@ def stop_vm(shell: Shell) -> Sequence[Live]:
     for vm_id in ids:
         with shell.changing() as session:
             vm = shell.vm(session, vm_id)
+            if vm.state in power.AT_REST and vm.steps:
+                vm.steps = []  # it waited for its turn after the host's start
+                session.put_vm(vm)
             if vm.state == "Off" or (vm.state == "Saved" and shell.flag("Save")):
                 shell.warnings.append(ALREADY)
                 continue

@@ -74,6 +74,17 @@ def start(vm: Vm, now: float, pace: float, boots: bool) -> None:
     _boot(vm, running, pace, boots)
 
 
+def start_later(vm: Vm, at: float, pace: float, boots: bool) -> None:
+    """Power on at a time to come, as a host does with its machines after its own start."""
+    resumes = vm.state == "Saved"
+    vm.release_seconds = RELEASE_SECONDS * pace
+    running = at + STARTING_SECONDS * pace
+    vm.steps = [Step(at, "Starting"), Step(running, "Running")]
+    _boot(vm, running, pace, boots)
+    if resumes and vm.heartbeat_at is not None:
+        vm.heartbeat_at = vm.addresses_at = running
+
+
 def _boot(vm: Vm, at: float, pace: float, boots: bool) -> None:
     vm.silent_from = None
     vm.heartbeat_at = vm.addresses_at = None
