@@ -79,9 +79,11 @@ class Values:
 # -- what a filter of a row looks at
 
 
-def text(column: Column) -> Filter:
-    """A column of text; the filter's name means just what it holds."""
-    return lambda _, values: _sql(column, values)
+def text(column: Column | Callable[[Context], Column]) -> Filter:
+    """A column of text, or what is made of one for the caller, as it stands."""
+    if isinstance(column, sa.ColumnElement | QueryableAttribute):
+        return lambda _, values: _sql(column, values)
+    return lambda ctx, values: _sql(column(ctx), values)
 
 
 def number(column: Column) -> Filter:

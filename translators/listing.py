@@ -108,7 +108,7 @@ def describe(
     limit = paging.limit(request, resource.max_results, cut=resource.cut_max_results)
     if named and limit is not None and not resource.pages_ids:
         raise errors.invalid_parameter_combination(resource.ids_word, "maxResults")
-    after = paging.after(ctx, resource.action, request)
+    after: int = paging.after(ctx, resource.action, request) or 0
     load = functools.partial(resource.view, ctx)
     requested = request.get("Filters") or ()
 

@@ -1,6 +1,6 @@
 """Pages: the bounds of MaxResults, and tokens that say where the next page begins.
 
-A token holds the last key shown, sealed together with who asked for what: it is of no use to
+A token holds where the last page ended, sealed together with who asked for what: it is of no use to
 another account, in another region, for another action or for other parameters.
 
 Source: EC2 API Reference, "Pagination".
@@ -14,13 +14,15 @@ import hashlib
 import hmac
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from translators import errors
 from translators.registry import Context
 
+T = TypeVar("T")
+Position = int | str | list[int | str]
+
 _SEAL_BYTES: Final = 16
-_KEY_BYTES: Final = 8
 _FREE: Final = frozenset({"NextToken", "MaxResults", "DryRun"})
 """May differ from page to page."""
 
@@ -41,29 +43,46 @@ def limit(request: Mapping[str, Any], bounds: tuple[int, int], *, cut: bool) -> 
     return min(wanted, most)
 
 
-def token(ctx: Context, action: str, request: Mapping[str, Any], last_key: int) -> str:
-    """Make the token for what comes after the key."""
-    where = last_key.to_bytes(_KEY_BYTES, "big")
-    sealed = where + _seal(ctx, action, request, where)
+def token(ctx: Context, action: str, request: Mapping[str, Any], last: Position) -> str:
+    """Make the token for what comes after that position."""
+    where = json.dumps(last, separators=(",", ":")).encode("ascii")
+    sealed = _seal(ctx, action, request, where) + where
     return base64.urlsafe_b64encode(sealed).decode("ascii")
 
 
-def after(ctx: Context, action: str, request: Mapping[str, Any]) -> int:
-    """The key after which the page begins; 0 without a token.
+def after(ctx: Context, action: str, request: Mapping[str, Any]) -> Any:
+    """The position after which the page begins, as `token` was given it; None without a token.
 
     :raises Ec2Error: ``InvalidNextToken`` for a token that is not of this very query
     """
     text: str = request.get("NextToken") or ""
     if not text:
-        return 0
+        return None
     try:
         sealed = base64.b64decode(text.encode("ascii"), altchars=b"-_", validate=True)
     except (UnicodeEncodeError, binascii.Error):
         raise errors.invalid_next_token(text) from None
-    where, seal = sealed[:_KEY_BYTES], sealed[_KEY_BYTES:]
+    seal, where = sealed[:_SEAL_BYTES], sealed[_SEAL_BYTES:]
     if not hmac.compare_digest(seal, _seal(ctx, action, request, where)):
         raise errors.invalid_next_token(text)
-    return int.from_bytes(where, "big")
+    return json.loads(where)
+
+
+def cut(
+    ctx: Context,
+    action: str,
+    request: Mapping[str, Any],
+    things: Mapping[str, T],
+    most: int,
+) -> tuple[list[T], str | None]:
+    """One page of things that are no rows, in the order of their names, and the next token."""
+    begin: str = after(ctx, action, request) or ""
+    names = sorted(name for name in things if name > begin)
+    following = None
+    if len(names) > most:
+        del names[most:]
+        following = token(ctx, action, request, names[-1])
+    return [things[name] for name in names], following
 
 
 def _seal(ctx: Context, action: str, request: Mapping[str, Any], where: bytes) -> bytes:

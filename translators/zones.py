@@ -79,6 +79,22 @@ def zone_id(region: str, letter: str) -> str:
     return f"{head}{short}{number}-az{ord(letter) - ord('a') + 1}"
 
 
+def partition(region: str) -> str:
+    """AWS's partition, as in an ARN."""
+    return next((name for head, name in _HEADS.items() if region.startswith(head)), "aws")
+
+
+def domain(region: str) -> str:
+    """The domain of the private names that EC2 gives to instances."""
+    return "ec2.internal" if region == "us-east-1" else f"{region}.compute.internal"
+
+
+def long_name(region: str) -> str:
+    """The region's name for people, "US East (N. Virginia)"; its own name if AWS knows none."""
+    return _long_names().get(region, region)
+
+
+_HEADS: Final = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
 _PARTITIONS: Final = ("aws", "aws-cn", "aws-us-gov")
 
 
@@ -100,3 +116,13 @@ def _known(partitions: tuple[str, ...]) -> frozenset[str]:
         for partition in partitions
         for name in session.get_available_regions("ec2", partition_name=partition)
     )
+
+
+@functools.cache
+def _long_names() -> dict[str, str]:
+    loader = botocore.session.Session().get_component("data_loader")
+    return {
+        name: one["description"]
+        for group in loader.load_data("endpoints")["partitions"]
+        for name, one in group["regions"].items()
+    }
