@@ -373,7 +373,9 @@ class Instance(_Resource, Base):
     root_device_name: Mapped[str]
     __table_args__ = (
         Index("ix_instance_owner", "account_key", "region", "key"),
-        Index("ix_instance_host_phase", "host_key", "phase"),
+        # Both hold all that a launch adds up: what an account has, and what a host has promised.
+        Index("ix_instance_owner_phase", "account_key", "region", "phase"),
+        Index("ix_instance_host_phase", "host_key", "phase", "processors", "memory_bytes"),
         _NEVER_AGAIN,
     )
 

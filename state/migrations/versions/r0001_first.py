@@ -497,8 +497,15 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("instance", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_instance_host_key"), ["host_key"], unique=False)
-        batch_op.create_index("ix_instance_host_phase", ["host_key", "phase"], unique=False)
+        batch_op.create_index(
+            "ix_instance_host_phase",
+            ["host_key", "phase", "processors", "memory_bytes"],
+            unique=False,
+        )
         batch_op.create_index("ix_instance_owner", ["account_key", "region", "key"], unique=False)
+        batch_op.create_index(
+            "ix_instance_owner_phase", ["account_key", "region", "phase"], unique=False
+        )
         batch_op.create_index(batch_op.f("ix_instance_phase"), ["phase"], unique=False)
         batch_op.create_index(
             batch_op.f("ix_instance_reservation_key"), ["reservation_key"], unique=False
