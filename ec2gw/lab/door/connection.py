@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import http
 import logging
-import select
+import selectors
 import socket
 import struct
 import time
@@ -112,8 +112,7 @@ class Connection(BaseHTTPRequestHandler):
             return self._reply(401, challenges=("Negotiate",))  # AllowUnencrypted is false
         if len(body) > self._host.limits.max_envelope_bytes:
             return self._reply(413)
-        self._serve(body, verdict.account.principal, sealed, verdict.challenges)
-        return None
+        return self._serve(body, verdict.account.principal, sealed, verdict.challenges)
 
     def _not_allowed(self) -> None:
         self.close_connection = True
@@ -164,8 +163,7 @@ class Connection(BaseHTTPRequestHandler):
             raise _Cut
         if fate.what == "swallow":
             self._swallow()
-        self._answer(status, answer, sealed, challenges, half=fate.what == "within")
-        return None
+        return self._answer(status, answer, sealed, challenges, half=fate.what == "within")
 
     def _answer(
         self,
@@ -207,9 +205,10 @@ class Connection(BaseHTTPRequestHandler):
 
     def _gone(self) -> bool:
         """Tell whether the client has closed the connection while its message is in work."""
-        readable, _, _ = select.select([self.connection], [], [], 0)
-        if not readable:
-            return False
+        with selectors.DefaultSelector() as selector:
+            selector.register(self.connection, selectors.EVENT_READ)
+            if not selector.select(0):
+                return False
         try:
             # Past TLS, to the bytes: what is wanted is their end alone.
             return not socket.socket.recv(self.connection, 1, socket.MSG_PEEK)

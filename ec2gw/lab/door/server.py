@@ -94,13 +94,18 @@ class Door:
         """Listen, and serve from threads of its own.
 
         :raises OSError: the address is not to be had
+        :raises ValueError: another door of the process knows an account by another password
         """
-        listener = self._listen()
+        self.credentials.publish()
+        try:
+            listener = self._listen()
+        except OSError:
+            self.credentials.withdraw()
+            raise
         self._address = (self._address[0], listener.getsockname()[1])
         scheme = "http" if self.plain else "https"
         host = f"[{self._address[0]}]" if ":" in self._address[0] else self._address[0]
         self.endpoint = f"{scheme}://{host}:{self.port}/wsman"
-        self.credentials.publish()
         self._listener = listener
         self.faults.attach(self)
         self._keeper.name = f"door-{self.port}"
@@ -108,16 +113,15 @@ class Door:
 
     def stop(self) -> None:
         """Close everything: listener, connections, shells with their processes."""
-        if self._stopping.is_set():
+        if self._stopping.is_set() or not self.endpoint:
             return
         self._stopping.set()
         deadline = time.monotonic() + _STOP_SECONDS
         self.refuse_connections()
         self.service.shells.delete_all()
-        if self._keeper.is_alive():
-            self._keeper.join(_STOP_SECONDS)
-        for thread in self._threads():
-            thread.join(max(0.0, deadline - time.monotonic()))
+        for thread in (self._keeper, *self._threads()):
+            if thread is not threading.current_thread():
+                thread.join(max(0.0, deadline - time.monotonic()))
         self.credentials.withdraw()
 
     def refuse_connections(self) -> None:

@@ -39,7 +39,10 @@ def opened() -> Iterator[Opened]:
     yield start
     for host in hosts:
         host.door.stop()
-    assert [thread for thread in threading.enumerate() if thread.name.startswith("door")] == []
+    for thread in threading.enumerate():
+        if thread.name.startswith("door"):
+            thread.join(5)
+            assert not thread.is_alive()
 
 
 @pytest.fixture

@@ -22,8 +22,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from winrm.exceptions import InvalidCredentialsError
 
+from ec2gw.lab.door.accounts import Account, Credentials
 from ec2gw.lab.door.limits import Limits
-from ec2gw.lab.door.server import Tls
+from ec2gw.lab.door.server import Door, Tls
 
 from .conftest import Opened
 from .host import LOST, PASSWORD, Host, Session
@@ -222,6 +223,17 @@ def test_a_door_closes_at_once_though_receives_are_waiting(opened: Opened) -> No
     thread.join(5)
     assert not thread.is_alive()
     assert host.programs[0].killed
+
+
+def test_a_door_whose_port_is_taken_says_so_and_leaves_nothing(opened: Opened) -> None:
+    taken = opened()
+    before = Path(os.environ["NTLM_USER_FILE"]).read_text()
+    account = Account("third", "third password")
+    door = Door(("127.0.0.1", taken.door.port), taken.start, Credentials([account]))
+    with pytest.raises(OSError, match="in use"):
+        door.start()
+    door.stop()
+    assert Path(os.environ["NTLM_USER_FILE"]).read_text() == before
 
 
 def test_nothing_secret_is_logged_or_left_on_disk(
