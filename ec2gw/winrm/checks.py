@@ -58,6 +58,8 @@ def check(link: host.Host, hello: reply.Hello, switches: Sequence[str] = ()) -> 
             step = Step(name, False, _words(error), _ADVICE[name])
         except host.HostError as error:
             step = Step(name, False, f"no answer: {error}", "Try again; see the log.")
+        except (LookupError, ValueError):
+            step = Step(name, False, "an answer that cannot be read", "See the log.")
         steps.append(step)
         if not step.ok:
             break
