@@ -14,7 +14,7 @@ import datetime as dt
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.orm import InstrumentedAttribute, QueryableAttribute
@@ -157,12 +157,36 @@ def within(entries: Column, member: str, words: Mapping[Any, str] | None = None)
     """A member of the objects in a JSON list; `words` are EC2's for its values, if they differ."""
 
     def condition(ctx: Context, values: Values) -> Condition:
-        each = sa.func.json_each(sa.type_coerce(entries, sa.String)).table_valued("value")
+        each = sa.func.json_each(_document(entries)).table_valued("value")
         found = sa.func.json_extract(each.c.value, f"$.{member}")
         inner = mapped(found, words) if words else text(sa.cast(found, sa.String))
         return sa.exists(sa.select(1).select_from(each).where(inner(ctx, values)))
 
     return condition
+
+
+def among(document: Column, part: Literal["keys", "atoms"]) -> Filter:
+    """The keys of a JSON object, or what is in it that is no object and no list."""
+
+    def condition(ctx: Context, values: Values) -> Condition:
+        if part == "keys":
+            each = sa.func.json_each(_document(document)).table_valued("key")
+            inner = text(each.c.key)
+        else:
+            each = sa.func.json_tree(_document(document)).table_valued("atom")
+            inner = text(each.c.atom)
+        return sa.exists(sa.select(1).select_from(each).where(inner(ctx, values)))
+
+    return condition
+
+
+def either(*filters: Filter) -> Filter:
+    """Several things that one name looks at; one that matches is enough."""
+    return lambda ctx, values: sa.or_(*(one(ctx, values) for one in filters))
+
+
+def _document(column: Column) -> Column:
+    return sa.type_coerce(column, sa.String)
 
 
 # -- what becomes of a request's filters

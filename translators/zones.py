@@ -54,6 +54,11 @@ def zones(session: Session, region: str) -> list[Zone]:
     ]
 
 
+def ids(session: Session, region: str) -> dict[str, str]:
+    """The ids of the region's zones by their names."""
+    return {zone.name: zone.id for zone in zones(session, region)}
+
+
 def regions(session: Session) -> list[str]:
     """The regions that may be listed, by name."""
     configured = _configured(session)

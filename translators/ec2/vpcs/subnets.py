@@ -23,10 +23,6 @@ _RESERVED_FIRST: Final = 4
 """EC2 keeps the first four addresses of a subnet, and the last."""
 
 
-def _zone_ids(ctx: Context) -> dict[str, str]:
-    return {zone.name: zone.id for zone in zones.zones(ctx.session, ctx.region)}
-
-
 def _arn_head(ctx: Context) -> str:
     partition = zones.partition(ctx.region)
     return f"arn:{partition}:ec2:{ctx.region}:{ctx.account_id}:subnet/"
@@ -38,7 +34,7 @@ def _free_by_key(ctx: Context) -> dict[int, str]:
 
 
 _ZONE: Final = text(Subnet.zone)
-_ZONE_ID: Final = mapped(Subnet.zone, _zone_ids)
+_ZONE_ID: Final = mapped(Subnet.zone, lambda ctx: zones.ids(ctx.session, ctx.region))
 _CIDR: Final = text(Subnet.cidr)
 _DEFAULT: Final = flag(Subnet.default_for_az)
 _NO: Final = always("false")
