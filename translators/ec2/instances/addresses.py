@@ -22,8 +22,18 @@ from translators import errors
 from translators.registry import Context
 
 _RESERVED_FIRST: Final = 4
-_LEAST_BATCH: Final = 32
+_LEAST_BATCH: Final = 8
 _MOST_BATCH: Final = 4096
+
+_USED: Final = sa.select(NetworkInterface.private_ip).where(
+    NetworkInterface.network_key == sa.bindparam("network"),
+    NetworkInterface.private_ip.in_(sa.bindparam("addresses", expanding=True)),
+)
+_ADVANCE: Final = (
+    sa.update(Network)
+    .where(Network.key == sa.bindparam("network"))
+    .values(next_offset=sa.bindparam("next"))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +101,9 @@ def take(ctx: Context, subnet: Any, most: int) -> list[str]:
         found += [address for address in batch if address not in used][: most - len(found)]
         batch_size = min(_MOST_BATCH, 4 * batch_size)
     if found:
+        following = int(ipaddress.IPv4Address(found[-1])) + 1 - base
         ctx.session.connection().execute(
-            sa.update(Network)
-            .where(Network.key == subnet.network_key)
-            .values(next_offset=int(ipaddress.IPv4Address(found[-1])) + 1 - base)
+            _ADVANCE, {"network": subnet.network_key, "next": following}
         )
     return found
 
@@ -120,7 +129,5 @@ def claim(ctx: Context, subnet: Any, text: str) -> str:
 
 
 def _used(ctx: Context, network_key: int, addresses: Sequence[str]) -> set[str]:
-    query = sa.select(NetworkInterface.private_ip).where(
-        NetworkInterface.network_key == network_key, NetworkInterface.private_ip.in_(addresses)
-    )
-    return set(ctx.session.connection().scalars(query))
+    asked = {"network": network_key, "addresses": addresses}
+    return set(ctx.session.connection().scalars(_USED, asked))

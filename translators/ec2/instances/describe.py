@@ -38,6 +38,14 @@ RESOURCE: Final = listing.Resource(
 )
 
 
+_RESERVATIONS: Final = (
+    sa.select(Instance.key, Reservation.id)
+    .join(Reservation, Reservation.key == Instance.reservation_key)
+    .where(Instance.key.in_(views.KEYS))
+    .order_by(Instance.key)
+)
+
+
 @action("DescribeInstances")
 def describe_instances(ctx: Context, request: DescribeInstancesRequestTypeDef) -> Result:
     """List instances, those terminated within the last hour too.
@@ -49,14 +57,9 @@ def describe_instances(ctx: Context, request: DescribeInstancesRequestTypeDef) -
     """
     page = listing.describe(ctx, RESOURCE, request, where=(views.is_listed(ctx),))
     versions = dict(page.pairs)
-    query = (
-        sa.select(Instance.key, Reservation.id)
-        .join(Reservation, Reservation.key == Instance.reservation_key)
-        .where(Instance.key.in_(page.keys))
-        .order_by(Instance.key)
-    )
     launches: dict[str, list[tuple[int, int]]] = {}
-    for key, reservation_id in ctx.session.connection().execute(query):
+    rows = ctx.session.connection().execute(_RESERVATIONS, views.asked(page.keys))
+    for key, reservation_id in rows:
         launches.setdefault(reservation_id, []).append((key, versions[key]))
     reservations = [
         {

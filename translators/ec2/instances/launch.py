@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
-from state import ids
+from state import ids, lifecycle
 from state.models import (
     Instance,
     InterfaceGroup,
@@ -41,6 +41,20 @@ if TYPE_CHECKING:
 _MOST_PROCESSORS: Final = {1: 64, 2: 240}
 """Generation of a VM -> virtual processors, on every version of Hyper-V."""
 _MOST_MEMORY: Final = {1: 1024 * GIB, 2: 12 * 1024 * GIB}
+
+# Statements are made once: to make one costs several times what it costs to run it.
+_COUNT: Final = sa.select(sa.func.count()).where(
+    Instance.account_key == sa.bindparam("account"),
+    Instance.region == sa.bindparam("region"),
+    Instance.phase.in_([phase for phase in lifecycle.PHASES if phase != "terminated"]),
+)
+_INSERT: Final[Mapping[type[Any], Any]] = {
+    model: sa.insert(model).returning(model.key, sort_by_parameter_order=True)
+    for model in (Reservation, Instance, NetworkInterface, Volume)
+}
+_INSERT_GROUPS: Final = sa.insert(InterfaceGroup)
+_INSERT_TAGS: Final = sa.insert(Tag)
+_INSERT_WORK: Final = sa.insert(Work)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,12 +122,8 @@ def _allowed(ctx: Context, minimum: int) -> int:
     :raises Ec2Error: ``InstanceLimitExceeded``
     """
     limit = ctx.settings.instance_limit
-    query = sa.select(sa.func.count()).where(
-        Instance.account_key == ctx.account_key,
-        Instance.region == ctx.region,
-        Instance.phase != "terminated",
-    )
-    left = limit - (ctx.session.connection().scalar(query) or 0)
+    asked = {"account": ctx.account_key, "region": ctx.region}
+    left = limit - (ctx.session.connection().scalar(_COUNT, asked) or 0)
     if left < minimum:
         raise errors.instance_limit_exceeded(minimum, limit)
     return left
@@ -176,9 +186,7 @@ def _write(ctx: Context, launch: requested.Launch, subject: _Subject, place: _Pl
     connection = ctx.session.connection()
     owner = {"account_key": ctx.account_key, "region": ctx.region}
     reservation_id = ids.mint("r")
-    reservation_key = connection.scalar(
-        sa.insert(Reservation).returning(Reservation.key).values(id=reservation_id, **owner)
-    )
+    [reservation_key] = _insert(connection, Reservation, [{"id": reservation_id, **owner}])
     rows = [
         {
             "id": ids.mint("i"),
@@ -197,7 +205,7 @@ def _write(ctx: Context, launch: requested.Launch, subject: _Subject, place: _Pl
     ]
     interface_keys = _insert(connection, NetworkInterface, interfaces)
     connection.execute(
-        sa.insert(InterfaceGroup),
+        _INSERT_GROUPS,
         [
             {"interface_key": interface_key, "group_key": group.key}
             for interface_key in interface_keys
@@ -228,8 +236,8 @@ def _write(ctx: Context, launch: requested.Launch, subject: _Subject, place: _Pl
         for key, row in listed
     ]
     if tags:
-        connection.execute(sa.insert(Tag), tags)
-    connection.execute(sa.insert(Work), [{"instance_key": key, "tries": 0} for key in keys])
+        connection.execute(_INSERT_TAGS, tags)
+    connection.execute(_INSERT_WORK, [{"instance_key": key, "tries": 0} for key in keys])
     ctx.wake.update(place.hosts)
     shown = _shown(ctx, launch, subject, place, list(zip(rows, interfaces, volumes, strict=True)))
     return _answer(ctx, reservation_id, shown)
@@ -239,8 +247,7 @@ def _insert(
     connection: sa.Connection, model: type[Any], rows: Sequence[dict[str, Any]]
 ) -> list[int]:
     """Insert the rows in bulk; answer their keys in the same order."""
-    statement = sa.insert(model).returning(model.key, sort_by_parameter_order=True)
-    return list(connection.execute(statement, rows).scalars())
+    return list(connection.execute(_INSERT[model], rows).scalars())
 
 
 def _instance(

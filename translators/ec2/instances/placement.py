@@ -10,13 +10,13 @@ Reference, RunInstances and StartInstances, for InsufficientInstanceCapacity.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
-from sqlalchemy.orm import QueryableAttribute
 
+from state import lifecycle
 from state.models import Host, Instance, Volume
 from translators.registry import Context
 from translators.settings import GIB, MIB
@@ -25,6 +25,47 @@ MOST_VMS: Final = 1024
 """Running VMs on one host."""
 _IDLE: Final = ("stopped", "terminated")
 """Phases that hold neither memory nor processors."""
+
+
+# Disks grow as they are written to. A launch wants room for the whole of its own, beside those of
+# the launches that the last survey did not see yet.
+_AWAITED: Final = (
+    sa.select(sa.func.coalesce(sa.func.sum(Volume.size_gib), 0))
+    .join(Instance, Instance.key == Volume.instance_key)
+    .where(Instance.host_key == Host.key, Instance.phase == "pending")
+    .correlate(Host)
+    .scalar_subquery()
+)
+_SURVEYED: Final = sa.select(
+    Host.key,
+    Host.zone_letter,
+    Host.processors,
+    Host.memory_bytes,
+    Host.free_disk_bytes,
+    Host.foreign_vms,
+    Host.foreign_memory_bytes,
+    _AWAITED.label("awaited_gib"),
+).where(Host.surveyed_at.is_not(None))
+_OPEN: Final = _SURVEYED.where(
+    Host.region.in_((sa.bindparam("region"), "*")),
+    Host.zone_letter.in_(sa.bindparam("letters", expanding=True)),
+    Host.state == "active",
+    Host.reachable,
+)
+_NAMED: Final = _SURVEYED.where(Host.key.in_(sa.bindparam("hosts", expanding=True)))
+_USED: Final = (
+    sa.select(
+        Instance.host_key,
+        sa.func.count(),
+        sa.func.sum(Instance.memory_bytes),
+        sa.func.sum(Instance.processors),
+    )
+    .where(
+        Instance.host_key.in_(sa.bindparam("hosts", expanding=True)),
+        Instance.phase.in_([phase for phase in lifecycle.PHASES if phase not in _IDLE]),
+    )
+    .group_by(Instance.host_key)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +106,9 @@ class Room:
 
 def rooms(ctx: Context, letters: Collection[str]) -> dict[str, list[Room]]:
     """Zone letter -> what is left on its hosts that can be launched on now."""
+    asked = {"region": ctx.region, "letters": list(letters)}
     found: dict[str, list[Room]] = {}
-    for room in _rooms(
-        ctx,
-        Host.region.in_((ctx.region, "*")),
-        Host.zone_letter.in_(letters),
-        Host.state == "active",
-        Host.reachable,
-    ):
+    for room in _rooms(ctx, _OPEN, asked):
         found.setdefault(room.zone_letter, []).append(room)
     return found
 
@@ -103,8 +139,8 @@ def can_start(ctx: Context, needs: Sequence[tuple[int, Need]]) -> bool:
     """
     if not needs:
         return True
-    hosts = {host_key for host_key, _ in needs}
-    left = {room.host_key: room for room in _rooms(ctx, Host.key.in_(hosts))}
+    hosts = list({host_key for host_key, _ in needs})
+    left = {room.host_key: room for room in _rooms(ctx, _NAMED, {"hosts": hosts})}
     for host_key, need in needs:
         room = left.get(host_key)
         if room is None or not room.fits(need):
@@ -113,45 +149,15 @@ def can_start(ctx: Context, needs: Sequence[tuple[int, Need]]) -> bool:
     return True
 
 
-def _rooms(ctx: Context, *where: sa.ColumnElement[bool] | QueryableAttribute[bool]) -> list[Room]:
+def _rooms(ctx: Context, query: sa.Select[Any], asked: Mapping[str, Any]) -> list[Room]:
     connection = ctx.session.connection()
-    # Disks grow as they are written to. A launch wants room for the whole of its own, beside
-    # those of the launches that the last survey did not see yet.
-    awaited = (
-        sa.select(sa.func.coalesce(sa.func.sum(Volume.size_gib), 0))
-        .join(Instance, Instance.key == Volume.instance_key)
-        .where(Instance.host_key == Host.key, Instance.phase == "pending")
-        .correlate(Host)
-        .scalar_subquery()
-    )
-    hosts: Sequence[Any] = connection.execute(
-        sa.select(
-            Host.key,
-            Host.zone_letter,
-            Host.processors,
-            Host.memory_bytes,
-            Host.free_disk_bytes,
-            Host.foreign_vms,
-            Host.foreign_memory_bytes,
-            awaited.label("awaited_gib"),
-        ).where(Host.surveyed_at.is_not(None), *where)
-    ).all()
+    hosts: Sequence[Any] = connection.execute(query, asked).all()
     if not hosts:
         return []
     used = {
         key: (count, memory, processors)
         for key, count, memory, processors in connection.execute(
-            sa.select(
-                Instance.host_key,
-                sa.func.count(),
-                sa.func.sum(Instance.memory_bytes),
-                sa.func.sum(Instance.processors),
-            )
-            .where(
-                Instance.host_key.in_([host.key for host in hosts]),
-                Instance.phase.not_in(_IDLE),
-            )
-            .group_by(Instance.host_key)
+            _USED, {"hosts": [host.key for host in hosts]}
         )
     }
     reserved = ctx.settings.host_reserved_memory_mib * MIB

@@ -123,7 +123,7 @@ def terminate_instances(ctx: Context, request: TerminateInstancesRequestTypeDef)
 _Moves = list[tuple[Any, lifecycle.Phase]]
 """Rows in the order asked for, each with the phase it is to have."""
 
-_COLUMNS: Final = (
+_ROWS: Final = sa.select(
     Instance.key,
     Instance.id,
     Instance.phase,
@@ -133,7 +133,13 @@ _COLUMNS: Final = (
     Instance.memory_bytes,
     Instance.disable_api_stop,
     Instance.disable_api_termination,
+).where(Instance.key.in_(sa.bindparam("keys", expanding=True)))
+_MOVE: Final = (
+    sa.update(Instance)
+    .where(Instance.key.in_(sa.bindparam("keys", expanding=True)))
+    .values(generation=Instance.generation + 1)
 )
+"""The other columns that change come as parameters."""
 
 
 def _find(ctx: Context, wanted: Sequence[str]) -> list[Any]:
@@ -143,8 +149,8 @@ def _find(ctx: Context, wanted: Sequence[str]) -> list[Any]:
     """
     where = (views.is_listed(ctx),)
     keys = [key for key, _ in listing.find(ctx, RESOURCE, wanted, where=where).values()]
-    query = sa.select(*_COLUMNS).where(Instance.key.in_(keys))
-    found = {row.key: row for row in ctx.session.connection().execute(query)}
+    rows = ctx.session.connection().execute(_ROWS, {"keys": keys})
+    found = {row.key: row for row in rows}
     return [found[key] for key in keys]
 
 
@@ -183,14 +189,13 @@ def _write(
             changed.setdefault(phase, []).append(row)
     for phase, rows in changed.items():
         ctx.session.connection().execute(
-            sa.update(Instance)
-            .where(Instance.key.in_([row.key for row in rows]))
-            .values(
-                phase=phase,
-                phase_since=ctx.now,
-                generation=Instance.generation + 1,
+            _MOVE,
+            {
+                "keys": [row.key for row in rows],
+                "phase": phase,
+                "phase_since": ctx.now,
                 **values,
-            )
+            },
         )
         ctx.wake.update(row.host_key for row in rows)
 

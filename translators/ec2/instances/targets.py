@@ -10,8 +10,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from state import models
-from state.models import Image, Network, NetworkInterface, SecurityGroup, Subnet, Vpc
+from state.models import Image, KeyPair, Network, NetworkInterface, SecurityGroup, Subnet, Vpc
 from translators import errors, zones
 from translators.ec2.instances import instance_errors
 from translators.ec2.instances.requested import Launch
@@ -21,7 +20,7 @@ _MOST_GROUPS: Final = 5
 """Security groups of one interface."""
 _ANY_REGION: Final = "*"
 
-_SUBNET: Final = (
+_SUBNET_COLUMNS: Final = (
     Subnet.key,
     Subnet.id,
     Subnet.zone,
@@ -29,13 +28,77 @@ _SUBNET: Final = (
     Subnet.network_key,
     Vpc.key.label("vpc_key"),
     Vpc.id.label("vpc_id"),
-    Vpc.is_default.label("vpc_is_default"),
     Network.cidr.label("network_cidr"),
     Network.router,
     Network.dns,
     Network.reserved,
     Network.next_offset,
 )
+
+# Statements are made once: to make one costs several times what it costs to run it.
+
+_IMAGE: Final = sa.select(
+    Image.key,
+    Image.id,
+    Image.account_key,
+    Image.public,
+    Image.state,
+    Image.architecture,
+    Image.platform,
+    Image.generation,
+    Image.root_device_name,
+    Image.size_gib,
+    Image.snapshot_id,
+).where(Image.id == sa.bindparam("image"), Image.region.in_((sa.bindparam("region"), _ANY_REGION)))
+_PUBLIC_KEY: Final = sa.select(KeyPair.public_key).where(
+    KeyPair.account_key == sa.bindparam("account"),
+    KeyPair.region == sa.bindparam("region"),
+    KeyPair.name == sa.bindparam("name"),
+)
+_INTERFACE: Final = sa.select(NetworkInterface.key).where(
+    NetworkInterface.id == sa.bindparam("interface"),
+    NetworkInterface.account_key == sa.bindparam("account"),
+    NetworkInterface.region == sa.bindparam("region"),
+)
+_SUBNET: Final = (
+    sa.select(*_SUBNET_COLUMNS)
+    .join(Vpc, Vpc.key == Subnet.vpc_key)
+    .join(Network, Network.key == Subnet.network_key)
+    .where(
+        Subnet.id == sa.bindparam("subnet"),
+        Subnet.account_key == sa.bindparam("account"),
+        Subnet.region == sa.bindparam("region"),
+    )
+)
+_DEFAULT_SUBNETS: Final = (
+    sa.select(*_SUBNET_COLUMNS)
+    .select_from(Vpc)
+    .join(Subnet, sa.and_(Subnet.vpc_key == Vpc.key, Subnet.default_for_az), isouter=True)
+    .join(Network, Network.key == Subnet.network_key, isouter=True)
+    .where(
+        Vpc.account_key == sa.bindparam("account"),
+        Vpc.region == sa.bindparam("region"),
+        Vpc.is_default,
+    )
+    .order_by(Subnet.key)
+)
+_GROUPS: Final = sa.select(
+    SecurityGroup.key, SecurityGroup.id, SecurityGroup.name, SecurityGroup.vpc_key
+).where(
+    SecurityGroup.account_key == sa.bindparam("account"),
+    SecurityGroup.region == sa.bindparam("region"),
+    sa.or_(
+        SecurityGroup.id.in_(sa.bindparam("ids", expanding=True)),
+        sa.and_(
+            SecurityGroup.vpc_key == sa.bindparam("vpc"),
+            SecurityGroup.name.in_(sa.bindparam("names", expanding=True)),
+        ),
+    ),
+)
+
+
+def _caller(ctx: Context) -> dict[str, object]:
+    return {"account": ctx.account_key, "region": ctx.region}
 
 
 def image(ctx: Context, launch: Launch) -> Any:
@@ -44,20 +107,8 @@ def image(ctx: Context, launch: Launch) -> Any:
     :raises Ec2Error: ``InvalidAMIID.NotFound``, ``InvalidAMIID.Unavailable``, ``AuthFailure``,
         ``InvalidParameterValue``, ``Unsupported``
     """
-    query = sa.select(
-        Image.key,
-        Image.id,
-        Image.account_key,
-        Image.public,
-        Image.state,
-        Image.architecture,
-        Image.platform,
-        Image.generation,
-        Image.root_device_name,
-        Image.size_gib,
-        Image.snapshot_id,
-    ).where(Image.id == launch.image_id, Image.region.in_((ctx.region, _ANY_REGION)))
-    found = ctx.session.connection().execute(query).one_or_none()
+    asked = {"image": launch.image_id, "region": ctx.region}
+    found = ctx.session.connection().execute(_IMAGE, asked).one_or_none()
     if found is None:
         raise errors.invalid_ami_id_not_found([launch.image_id])
     if not found.public and found.account_key != ctx.account_key:
@@ -76,11 +127,7 @@ def public_key(ctx: Context, name: str | None) -> str | None:
     """
     if name is None:
         return None
-    pair = models.KeyPair
-    query = sa.select(pair.public_key).where(
-        pair.account_key == ctx.account_key, pair.region == ctx.region, pair.name == name
-    )
-    found = ctx.session.connection().scalar(query)
+    found = ctx.session.connection().scalar(_PUBLIC_KEY, {**_caller(ctx), "name": name})
     if found is None:
         raise errors.invalid_key_pair_not_found([name])
     return str(found)
@@ -91,10 +138,8 @@ def refuse_interface(ctx: Context, interface_id: str) -> None:
 
     :raises Ec2Error: ``InvalidNetworkInterface.InUse``, ``InvalidNetworkInterfaceID.NotFound``
     """
-    query = sa.select(NetworkInterface.key).where(
-        NetworkInterface.id == interface_id, NetworkInterface.account_key == ctx.account_key
-    )
-    if ctx.session.connection().scalar(query) is None:
+    asked = {**_caller(ctx), "interface": interface_id}
+    if ctx.session.connection().scalar(_INTERFACE, asked) is None:
         raise errors.invalid_network_interface_id_not_found([interface_id])
     raise errors.invalid_network_interface_in_use(interface_id)
 
@@ -108,15 +153,7 @@ def subnets(ctx: Context, launch: Launch) -> list[Any]:
     zone = _zone(ctx, launch)
     if launch.subnet_id is not None:
         return [_subnet(ctx, launch.subnet_id, zone)]
-    query = (
-        sa.select(*_SUBNET)
-        .select_from(Vpc)
-        .join(Subnet, sa.and_(Subnet.vpc_key == Vpc.key, Subnet.default_for_az), isouter=True)
-        .join(Network, Network.key == Subnet.network_key, isouter=True)
-        .where(Vpc.account_key == ctx.account_key, Vpc.region == ctx.region, Vpc.is_default)
-        .order_by(Subnet.key)
-    )
-    found = ctx.session.connection().execute(query).all()
+    found = ctx.session.connection().execute(_DEFAULT_SUBNETS, _caller(ctx)).all()
     if not found:
         raise instance_errors.vpc_id_not_specified()
     wanted = [row for row in found if row.key is not None and zone in (None, row.zone)]
@@ -126,17 +163,8 @@ def subnets(ctx: Context, launch: Launch) -> list[Any]:
 
 
 def _subnet(ctx: Context, subnet_id: str, zone: str | None) -> Any:
-    query = (
-        sa.select(*_SUBNET)
-        .join(Vpc, Vpc.key == Subnet.vpc_key)
-        .join(Network, Network.key == Subnet.network_key)
-        .where(
-            Subnet.id == subnet_id,
-            Subnet.account_key == ctx.account_key,
-            Subnet.region == ctx.region,
-        )
-    )
-    found = ctx.session.connection().execute(query).one_or_none()
+    asked = {**_caller(ctx), "subnet": subnet_id}
+    found = ctx.session.connection().execute(_SUBNET, asked).one_or_none()
     if found is None:
         raise errors.invalid_subnet_id_not_found([subnet_id])
     if zone not in (None, found.zone):
@@ -165,19 +193,11 @@ def groups(ctx: Context, launch: Launch, subnet: Any) -> Sequence[Any]:
     """
     if launch.group_names and launch.subnet_id is not None:
         raise errors.invalid_parameter_combination("groupName", "subnet")
-    columns = (SecurityGroup.key, SecurityGroup.id, SecurityGroup.name, SecurityGroup.vpc_key)
     names = launch.group_names
     if not names and not launch.group_ids:
         names = ("default",)
-    query = sa.select(*columns).where(
-        SecurityGroup.account_key == ctx.account_key,
-        SecurityGroup.region == ctx.region,
-        sa.or_(
-            SecurityGroup.id.in_(launch.group_ids),
-            sa.and_(SecurityGroup.vpc_key == subnet.vpc_key, SecurityGroup.name.in_(names)),
-        ),
-    )
-    found = ctx.session.connection().execute(query).all()
+    asked = {"vpc": subnet.vpc_key, "ids": launch.group_ids, "names": names}
+    found = ctx.session.connection().execute(_GROUPS, {**_caller(ctx), **asked}).all()
     by_id = {row.id: row for row in found}
     if missing := [group_id for group_id in launch.group_ids if group_id not in by_id]:
         raise errors.invalid_group_not_found(missing)

@@ -9,6 +9,7 @@ terminated instance has lost, is held against recorded answers by the conformanc
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -246,92 +247,103 @@ def _private_dns_name_options(options: Mapping[str, Any]) -> Any:
 
 # -- the same from the state
 
-_INSTANCE: Final = (
-    Instance.key,
-    Instance.id,
-    Instance.launch_index,
-    Instance.image_id,
-    Instance.type,
-    Instance.processors,
-    Instance.key_name,
-    Instance.zone,
-    Instance.phase,
-    Instance.launch_time,
-    Instance.state_reason_code,
-    Instance.state_reason_message,
-    Instance.transition_reason,
-    Instance.ebs_optimized,
-    Instance.monitoring,
-    Instance.source_dest_check,
-    Instance.metadata_options,
-    Instance.options,
-    Instance.client_token,
-    Instance.platform,
-    Instance.vm_generation,
-    Instance.root_device_name,
-    Vpc.id.label("vpc_id"),
-    Subnet.id.label("subnet_id"),
-    Image.architecture,
+_LISTED = sa.func.json_each(sa.bindparam("keys", type_=sa.String)).table_valued(
+    sa.column("value", sa.BigInteger)
 )
-_INTERFACE: Final = (
-    NetworkInterface.key,
-    NetworkInterface.instance_key,
-    NetworkInterface.id,
-    NetworkInterface.private_ip,
-    NetworkInterface.mac,
-    NetworkInterface.description,
-    NetworkInterface.source_dest_check,
-    NetworkInterface.status,
-    NetworkInterface.device_index,
-    NetworkInterface.attachment_id,
-    NetworkInterface.attachment_status,
-    NetworkInterface.attach_time,
-    NetworkInterface.delete_on_termination,
+KEYS: Final = sa.select(_LISTED.c.value)
+"""Any number of keys as the one parameter `keys`, see `asked`."""
+_INSTANCES: Final = (
+    sa.select(
+        Instance.key,
+        Instance.id,
+        Instance.launch_index,
+        Instance.image_id,
+        Instance.type,
+        Instance.processors,
+        Instance.key_name,
+        Instance.zone,
+        Instance.phase,
+        Instance.launch_time,
+        Instance.state_reason_code,
+        Instance.state_reason_message,
+        Instance.transition_reason,
+        Instance.ebs_optimized,
+        Instance.monitoring,
+        Instance.source_dest_check,
+        Instance.metadata_options,
+        Instance.options,
+        Instance.client_token,
+        Instance.platform,
+        Instance.vm_generation,
+        Instance.root_device_name,
+        Vpc.id.label("vpc_id"),
+        Subnet.id.label("subnet_id"),
+        Image.architecture,
+    )
+    .join(Vpc, Vpc.key == Instance.vpc_key)
+    .join(Subnet, Subnet.key == Instance.subnet_key)
+    .join(Image, Image.key == Instance.image_key)
+    .where(Instance.key.in_(KEYS))
 )
-_VOLUME: Final = (
-    Volume.instance_key,
-    Volume.id,
-    Volume.device,
-    Volume.attachment_state,
-    Volume.attach_time,
-    Volume.delete_on_termination,
+_INTERFACES: Final = (
+    sa.select(
+        NetworkInterface.key,
+        NetworkInterface.instance_key,
+        NetworkInterface.id,
+        NetworkInterface.private_ip,
+        NetworkInterface.mac,
+        NetworkInterface.description,
+        NetworkInterface.source_dest_check,
+        NetworkInterface.status,
+        NetworkInterface.device_index,
+        NetworkInterface.attachment_id,
+        NetworkInterface.attachment_status,
+        NetworkInterface.attach_time,
+        NetworkInterface.delete_on_termination,
+    )
+    .where(NetworkInterface.instance_key.in_(KEYS))
+    .order_by(NetworkInterface.instance_key, NetworkInterface.device_index)
 )
+_MEMBERSHIPS: Final = (
+    sa.select(InterfaceGroup.interface_key, SecurityGroup.id, SecurityGroup.name)
+    .join(SecurityGroup, SecurityGroup.key == InterfaceGroup.group_key)
+    .join(NetworkInterface, NetworkInterface.key == InterfaceGroup.interface_key)
+    .where(NetworkInterface.instance_key.in_(KEYS))
+)
+_VOLUMES: Final = (
+    sa.select(
+        Volume.instance_key,
+        Volume.id,
+        Volume.device,
+        Volume.attachment_state,
+        Volume.attach_time,
+        Volume.delete_on_termination,
+    )
+    .where(Volume.instance_key.in_(KEYS))
+    .order_by(Volume.instance_key, Volume.key)
+)
+
+
+def asked(keys: Sequence[int]) -> dict[str, str]:
+    return {"keys": json.dumps(keys)}
 
 
 def load(ctx: Context, keys: Sequence[int]) -> dict[int, InstanceTypeDef]:
     """Read and shape instances: five statements, however many they are."""
     connection = ctx.session.connection()
+    wanted = asked(keys)
     parts = {key: Parts() for key in keys}
     groups: dict[int, list[GroupIdentifierTypeDef]] = {}
-    interfaces = (
-        sa.select(*_INTERFACE)
-        .where(NetworkInterface.instance_key.in_(keys))
-        .order_by(NetworkInterface.instance_key, NetworkInterface.device_index)
-    )
-    for row in connection.execute(interfaces).mappings():
+    for row in connection.execute(_INTERFACES, wanted).mappings():
         held = groups[row["key"]] = []
         parts[row["instance_key"]].interfaces.append((row, held))
-    memberships = (
-        sa.select(InterfaceGroup.interface_key, SecurityGroup.id, SecurityGroup.name)
-        .join(SecurityGroup, SecurityGroup.key == InterfaceGroup.group_key)
-        .join(NetworkInterface, NetworkInterface.key == InterfaceGroup.interface_key)
-        .where(NetworkInterface.instance_key.in_(keys))
-    )
-    for interface_key, group_id, name in connection.execute(memberships):
+    for interface_key, group_id, name in connection.execute(_MEMBERSHIPS, wanted):
         groups[interface_key].append({"GroupId": group_id, "GroupName": name})
-    volumes = sa.select(*_VOLUME).where(Volume.instance_key.in_(keys)).order_by(Volume.key)
-    for row in connection.execute(volumes).mappings():
+    for row in connection.execute(_VOLUMES, wanted).mappings():
         parts[row["instance_key"]].volumes.append(row)
     for key, listed in tags.of(ctx, "instance", keys).items():
         parts[key].tags = listed
-    query = (
-        sa.select(*_INSTANCE)
-        .join(Vpc, Vpc.key == Instance.vpc_key)
-        .join(Subnet, Subnet.key == Instance.subnet_key)
-        .join(Image, Image.key == Instance.image_key)
-        .where(Instance.key.in_(keys))
-    )
     return {
         row["key"]: instance(ctx, row, parts[row["key"]])
-        for row in connection.execute(query).mappings()
+        for row in connection.execute(_INSTANCES, wanted).mappings()
     }
