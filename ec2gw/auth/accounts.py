@@ -107,9 +107,7 @@ class Accounts:
     def default(self) -> Account:
         if self._default is None:
             with self._store.read() as session:
-                self._default = _named(session, DEFAULT)
-        if self._default is None:
-            raise RuntimeError("there is no default account; `prepare` makes it at a first start")
+                self._default = default(session)
         return self._default
 
     def _find_or_make(self, account_id: str) -> Account:
@@ -178,6 +176,14 @@ def operator(session: Session) -> Account:
     found = _named(session, OPERATOR)
     if found is None:
         raise RuntimeError("there is no operator's account; `prepare` makes it at a first start")
+    return found
+
+
+def default(session: Session) -> Account:
+    """Answer the account of the first start."""
+    found = _named(session, DEFAULT)
+    if found is None:
+        raise RuntimeError("there is no default account; `prepare` makes it at a first start")
     return found
 
 

@@ -1,0 +1,348 @@
+"""What the operator configured: a TOML file, EC2GW_* variables, the command line; frozen.
+
+A key that nobody knows is refused with the nearest that is known, a value of the wrong kind with
+what was expected; nothing is guessed. Secrets are in no file of these: they are asked for by the
+commands that need them. No database is touched here.
+
+Source: conf/ec2gw.example.toml (a test keeps both in step); TOML 1.0.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import itertools
+import json
+import os
+import re
+import sysconfig
+import tomllib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from ec2gw import typed
+from ec2gw.auth.origins import is_loopback
+from ec2gw.typed import Invalid
+from translators.settings import InstanceType, Settings
+
+__all__ = ["Config", "Invalid", "Network", "Tls", "keys", "load", "resolved", "save", "shipped"]
+
+PREFIX: Final = "EC2GW_"
+_NOT_KEYS: Final = (
+    "EC2GW_CONFIG",
+    "EC2GW_HOST_SECRET",
+    "EC2GW_LAB_",
+    "EC2GW_STOP_",
+    "EC2GW_TEST_",
+)
+"""Beginnings of variables that are no keys: the file's path, one command's, those of tests."""
+DEFAULT_LISTEN: Final = "127.0.0.1:8773"
+"""The port at which private EC2 endpoints have been since Eucalyptus."""
+RESOLVED: Final = "config.json"
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_TYPE: Final = re.compile(r"[a-z][a-z0-9-]{0,19}\.[a-z0-9-]{1,20}")
+_ZONE: Final = re.compile(r"[a-z]{2,}(-[a-z0-9]+)+[a-z]")
+_NO_KEYS: Final = {
+    "": ("tls", "settings", "network"),
+    "settings": ("instance_types", "laboratory", "token_key"),
+}
+"""Members that are tables of their own, or that the service finds out by itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """Of the API's listener; both PEM, the key unencrypted PKCS#8."""
+
+    certificate: Path
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """A layer 2 on the hosts' side, and the addresses of it that are ours to give."""
+
+    name: str
+    zone: str
+    switch: str
+    cidr: str
+    vlan: int | None = None
+    router: str | None = None
+    dns: tuple[str, ...] = ()
+    reserved: tuple[str, ...] = ()
+
+    @property
+    def region(self) -> str:
+        return self.zone[:-1]
+
+    @property
+    def zone_letter(self) -> str:
+        return self.zone[-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    listen: str = DEFAULT_LISTEN
+    data: Path = field(default_factory=lambda: default_data(os.environ))
+    auth: Literal["signed", "open"] = "signed"
+    behind_tls_proxy: bool = False
+    open_account_limit: int = 1000
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    tls: Tls | None = None
+    settings: Settings = field(default_factory=Settings)
+    network: tuple[Network, ...] = ()
+
+    @property
+    def host(self) -> str:
+        return self.listen.rpartition(":")[0].strip("[]")
+
+    @property
+    def port(self) -> int:
+        return int(self.listen.rpartition(":")[2])
+
+    @property
+    def database(self) -> Path:
+        return self.data / "state.sqlite3"
+
+    @property
+    def key_file(self) -> Path:
+        return self.data / "key"
+
+    @property
+    def run(self) -> Path:
+        return self.data / "run"
+
+
+def load(
+    file: Path | None = None,
+    environ: Mapping[str, str] = os.environ,
+    given: Mapping[str, Any] | None = None,
+) -> Config:
+    """Join defaults, file, environment and what the command line gave, the later over the earlier.
+
+    :raises Invalid:
+    """
+    if file is None and environ.get("EC2GW_CONFIG"):
+        file = Path(environ["EC2GW_CONFIG"])
+    document: dict[str, Any] = {}
+    if file is not None:
+        try:
+            document = tomllib.loads(file.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise Invalid(f"{file}: {error.strerror}") from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise Invalid(f"{file}: {error}") from None
+        for name in ("certificate", "key"):  # beside the file, wherever the service was started
+            if isinstance(document.get("tls"), dict) and isinstance(document["tls"].get(name), str):
+                document["tls"][name] = str(file.parent / document["tls"][name])
+    for path, value in _from_environment(environ):
+        _put(document, path, value)
+    for name, value in (given or {}).items():
+        _put(document, name.split("."), value)
+    return from_document(document, str(file) if file else "configuration", environ)
+
+
+def from_document(
+    document: Mapping[str, Any], where: str, environ: Mapping[str, str] = os.environ
+) -> Config:
+    """Make the configuration of a parsed file.
+
+    :raises Invalid: naming `where`
+    """
+    rest = dict(document)
+    shown = {name: rest.pop(name) for name in ("settings", "tls") if name in rest}
+    lists = {}
+    for name in ("network", "instance_type"):
+        lists[name] = rest.pop(name, [])
+        if not isinstance(lists[name], list):
+            raise Invalid(f"{where}: {name} is written [[{name}]]")
+    instance_types = shipped_instance_types()
+    for entry in lists["instance_type"]:
+        own = typed.build(InstanceType, entry, where, "instance_type")
+        instance_types[own.name] = own
+    rest.setdefault("data", str(default_data(environ)))
+    fixed = {
+        "settings": typed.build(
+            Settings,
+            shown.get("settings", {}),
+            where,
+            "settings",
+            hidden=_NO_KEYS["settings"],
+            fixed={"instance_types": MappingProxyType(instance_types)},
+        ),
+        "network": tuple(
+            typed.build(Network, entry, where, "network") for entry in lists["network"]
+        ),
+        "tls": typed.build(Tls, shown["tls"], where, "tls") if "tls" in shown else None,
+    }
+    config = typed.build(Config, rest, where, hidden=_NO_KEYS[""], fixed=fixed)
+    _check(config, where)
+    return config
+
+
+def save(config: Config) -> Path:
+    """Write what was resolved for the processes of this start; answers the file.
+
+    So that one which is started again gets what the others have, whatever became of the file.
+    """
+    document: dict[str, Any] = typed.plain(config, _NO_KEYS[""])
+    document["settings"] = typed.plain(config.settings, _NO_KEYS["settings"])
+    document["network"] = [typed.plain(one) for one in config.network]
+    document["instance_type"] = [
+        typed.plain(one) for one in config.settings.instance_types.values()
+    ]
+    if config.tls:
+        document["tls"] = typed.plain(config.tls)
+    config.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+    path = config.run / RESOLVED
+    fresh = path.with_suffix(".new")
+    fresh.write_text(json.dumps(document), encoding="utf-8")
+    fresh.replace(path)
+    return path
+
+
+def resolved(data: Path) -> Config:
+    """Answer what `save` wrote for the service that runs on this data folder.
+
+    :raises Invalid: where none runs
+    """
+    path = data / "run" / RESOLVED
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise Invalid(f"{path}: {error}; `ec2gw serve` writes it") from None
+    return from_document(document, str(path))
+
+
+def default_data(environ: Mapping[str, str]) -> Path:
+    home = environ.get("XDG_DATA_HOME") or os.path.join(environ.get("HOME", "~"), ".local/share")
+    return Path(home).expanduser() / "ec2gw"
+
+
+def shipped(name: str) -> Path:
+    """Find a file of `conf/`: beside the packages in a checkout, else where a wheel put it."""
+    beside = Path(__file__).parent.parent / "conf" / name
+    return beside if beside.exists() else Path(sysconfig.get_path("data"), "share", "ec2gw", name)
+
+
+def shipped_instance_types() -> dict[str, InstanceType]:
+    path = shipped("instance-types.toml")
+    document = tomllib.loads(path.read_text(encoding="utf-8"))
+    return {
+        name: typed.build(InstanceType, {"name": name, **entry}, str(path), name)
+        for name, entry in document.items()
+    }
+
+
+def keys() -> dict[str, Any]:
+    """Answer every key of the file with its type, tables as prefixes."""
+    tables: dict[str, type[Any]] = {
+        "": Config,
+        "tls": Tls,
+        "settings": Settings,
+        "network": Network,
+        "instance_type": InstanceType,
+    }
+    return {
+        f"{table}.{name}" if table else name: kind
+        for table, holder in tables.items()
+        for name, kind in typed.kinds(holder, _NO_KEYS.get(table, ())).items()
+    }
+
+
+def _from_environment(environ: Mapping[str, str]) -> list[tuple[list[str], Any]]:
+    variables = {
+        PREFIX + name.replace(".", "_").upper(): (name, kind)
+        for name, kind in keys().items()
+        if not name.startswith(("network.", "instance_type."))
+    }
+    found = []
+    for name in sorted(environ):
+        if not name.startswith(PREFIX) or name.startswith(_NOT_KEYS):
+            continue
+        if name not in variables:
+            raise typed.unknown("environment", name, [*variables, "EC2GW_CONFIG"])
+        key, kind = variables[name]
+        value: Any = environ[name]
+        if kind in (bool, int, float):
+            try:
+                value = tomllib.loads(f"value = {value}")["value"]
+            except tomllib.TOMLDecodeError:
+                raise Invalid(f"environment: {name} has to be {typed.say(kind)}") from None
+        found.append((key.split("."), value))
+    return found
+
+
+def _put(document: dict[str, Any], path: list[str], value: Any) -> None:
+    for name in path[:-1]:
+        document = document.setdefault(name, {})
+    document[path[-1]] = value
+
+
+# -- what belongs together
+
+
+def _check(config: Config, where: str) -> None:
+    match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\s\[\]]+):([0-9]{1,5})", config.listen)
+    if match is None or int(match[2]) > 65535:
+        raise Invalid(f"{where}: listen has to be HOST:PORT, such as {DEFAULT_LISTEN}")
+    loopback = is_loopback(config.host)
+    if not loopback and config.tls is None and not config.behind_tls_proxy:
+        raise Invalid(
+            f"{where}: {config.listen} is no loopback address: give --tls-cert and --tls-key, or "
+            "--behind-tls-proxy if a proxy in front of it speaks TLS"
+        )
+    if config.auth == "open" and (not loopback or config.behind_tls_proxy):
+        raise Invalid(f"{where}: auth open is for a loopback address without a proxy alone")
+    names = [network.name for network in config.network]
+    for network in config.network:
+        if names.count(network.name) > 1:
+            raise Invalid(f"{where}: there are two networks called {network.name}")
+        _check_network(network, where)
+    for one, other in itertools.combinations(config.network, 2):
+        overlap = ipaddress.ip_network(one.cidr).overlaps(ipaddress.ip_network(other.cidr))
+        if one.region == other.region and overlap:
+            raise Invalid(f"{where}: the networks {one.name} and {other.name} overlap")
+    for own in config.settings.instance_types.values():
+        if not _TYPE.fullmatch(own.name) or not own.processors or not own.memory_mib:
+            raise Invalid(f"{where}: instance_type {own.name!r} is no family.size with processors")
+    if config.settings.default_instance_type not in config.settings.instance_types:
+        raise Invalid(f"{where}: settings.default_instance_type is no instance type")
+
+
+def _check_network(network: Network, where: str) -> None:
+    here = f"{where}: network {network.name}"
+    if not _NAME.fullmatch(network.name):
+        raise Invalid(f"{here}: a name is letters, digits, dot, dash and underscore")
+    if not _ZONE.fullmatch(network.zone):
+        raise Invalid(f"{here}: zone has to be a region and a letter, such as eu-central-1a")
+    if not network.switch:
+        raise Invalid(f"{here}: switch names the virtual switch of the hosts")
+    if network.vlan is not None and not 1 <= network.vlan <= 4094:
+        raise Invalid(f"{here}: vlan has to be between 1 and 4094")
+    try:
+        inside = ipaddress.IPv4Network(network.cidr)
+    except ValueError as error:
+        raise Invalid(f"{here}: cidr: {error}") from None
+    if not 16 <= inside.prefixlen <= 28:
+        raise Invalid(f"{here}: cidr has to be between /16 and /28, as subnets are")
+    _addresses((network.router,) if network.router else (), f"{here}: router", inside)
+    _addresses(network.dns, f"{here}: dns", None)
+    for reserved in network.reserved:
+        first, last = _addresses((reserved.split("-") * 2)[:2], f"{here}: reserved", inside)
+        if reserved.count("-") > 1 or first > last:
+            raise Invalid(f"{here}: reserved: {reserved} is no address and no range of them")
+
+
+def _addresses(
+    texts: Collection[str], here: str, inside: ipaddress.IPv4Network | None
+) -> list[ipaddress.IPv4Address]:
+    try:
+        addresses = [ipaddress.IPv4Address(text.strip()) for text in texts]
+    except ValueError as error:
+        raise Invalid(f"{here}: {error}") from None
+    for address in addresses:
+        if inside is not None and address not in inside:
+            raise Invalid(f"{here}: {address} is not in {inside}")
+    return addresses

@@ -1,0 +1,308 @@
+"""`ec2gw serve`: the parent of API, engine and, without a configured host, the laboratory.
+
+Holds the data folder and the listening socket for as long as it lives, so a second start is
+refused, and the API may be started again without a client being refused. Children end when it
+does, whatever ended it.
+
+Source: docs/architecture.md, "Processes"; signal(7), daemon(7) (clean stop on SIGTERM).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import json
+import logging
+import select
+import signal
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from ec2gw import children, config, inventory
+from ec2gw.auth.accounts import Credentials
+from ec2gw.children import Child
+from ec2gw.config import Config
+from ec2gw.engine.lock import FileLock, Taken
+
+LOCK: Final = "serve.lock"
+ENDPOINT: Final = "endpoint"
+PIDS: Final = "pids.json"
+REGION: Final = "us-east-1"
+_BACKLOG: Final = 1024
+_LOOK_SECONDS: Final = 0.1
+_IDLE_SECONDS: Final = 5.0
+_UNSETTLED_SECONDS: Final = 15.0
+_STOP_SECONDS: Final = 8.0
+_HOPELESS_DEATHS: Final = 5
+"""A child that dies so often before all was ready will not come up."""
+
+_log = logging.getLogger("ec2gw.supervise")
+
+
+class Refused(Exception):
+    """The service cannot start; one line says why and what to do."""
+
+
+def serve(resolved: Config, say: Callable[[str], None]) -> int:
+    """Run until SIGTERM or SIGINT; `say` is told what the operator pastes, then `ready: URL`.
+
+    :raises Refused: before anything was started
+    """
+    resolved.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        lock = FileLock(resolved.run / LOCK)
+    except Taken:
+        raise Refused(f"another ec2gw serves {resolved.data} already") from None
+    try:
+        with _listen(resolved) as listener, _signals() as signals:
+            return _Service(resolved, listener, signals, say).run()
+    finally:
+        lock.release()
+
+
+class _Service:
+    def __init__(
+        self,
+        resolved: Config,
+        listener: socket.socket,
+        signals: _Signals,
+        say: Callable[[str], None],
+    ) -> None:
+        self._config = resolved
+        self._signals = signals
+        self._say = say
+        self._address = (resolved.host, listener.getsockname()[1])
+        self._url = url(resolved, self._address[1])
+        self._hosts_file = resolved.data / "lab" / "hosts.json"
+        data = str(resolved.data)
+        number = listener.fileno()
+        api = ["ec2gw.serve_api", "--data", data, "--socket", str(number)]
+        self._api = Child("api", api, descriptors=(number,))
+        self._engine = Child("engine", ["ec2gw.engine", "--data", data])
+        laboratory = ["ec2gw.lab.serve", "--data", data, "--listen", "127.0.0.1:0"]
+        self._laboratory: Child | None = Child("lab", laboratory)
+        self._told_hosts: object = None
+        self._changed = 0.0
+
+    def run(self) -> int:
+        credentials = self._prepare()
+        (self._config.run / ENDPOINT).write_text(f"{self._url}\n")
+        try:
+            self._start()
+            if not self._signals.stopping:
+                for line in environment(self._url, credentials):
+                    self._say(line)
+                self._say(f"ready: {self._url}")
+            while not self._signals.stopping:
+                self._tend()
+                self._signals.wait(self._pause())
+        finally:
+            _log.info("stopping")
+            children.end([self._api], _STOP_SECONDS / 2)  # no new work, then the rest
+            children.end([child for child in self._all() if child is not self._api], _STOP_SECONDS)
+            for name in (PIDS, ENDPOINT):
+                (self._config.run / name).unlink(missing_ok=True)
+        return 0
+
+    def _prepare(self) -> Credentials:
+        """Bring database and configuration together, then tell the children what was resolved."""
+        _check_tls(self._config)
+        config.save(self._config)
+        store, vault = inventory.open_state(self._config, migrate=True)
+        try:
+            credentials = inventory.prepare(store, vault)
+            with store.read() as session:
+                real = inventory.real_hosts(session)
+            if real:
+                self._laboratory = None
+                if self._config.auth == "open":
+                    raise Refused("auth open is for the laboratory alone; there are real hosts")
+            ours = () if real else inventory.LABORATORY_NETWORKS
+            try:
+                inventory.match_networks(store, (*self._config.network, *ours))
+            except inventory.Conflict as error:
+                raise Refused(str(error)) from None
+        finally:
+            store.close()
+        self._told_hosts = _identity(self._hosts_file)
+        return credentials
+
+    def _all(self) -> list[Child]:
+        return [child for child in (self._api, self._engine, self._laboratory) if child]
+
+    def _start(self) -> None:
+        """Bring all up; the engine after the laboratory's hosts are known."""
+        (self._config.run / "engine.ready").unlink(missing_ok=True)
+        met = self._laboratory is None
+        while not self._signals.stopping:
+            self._tend(engine=met)
+            met = met or self._meet_laboratory()
+            if met and self._engine_is_ready() and self._api_answers():
+                return
+            for child in self._all():
+                if child.deaths >= _HOPELESS_DEATHS:
+                    raise Refused(f"{child.name} does not come up; the lines above say why")
+            self._signals.wait(_LOOK_SECONDS)
+
+    def _tend(self, *, engine: bool = True) -> None:
+        before = [child.pid for child in self._all()]
+        for child in self._all():
+            if child is not self._engine or engine:
+                child.tend()
+        if [child.pid for child in self._all()] != before:
+            pids = {child.name: child.pid for child in self._all()}
+            (self._config.run / PIDS).write_text(json.dumps(pids))
+            self._changed = time.monotonic()
+        if self._laboratory is not None and engine:
+            self._meet_laboratory()
+
+    def _pause(self) -> float:
+        """Look often while something comes up, rarely otherwise: a death sends a signal."""
+        unsettled = time.monotonic() - self._changed < _UNSETTLED_SECONDS
+        return _LOOK_SECONDS if unsettled else _IDLE_SECONDS
+
+    def _meet_laboratory(self) -> bool:
+        """Take over what the laboratory told, each time that it tells anew."""
+        told = _identity(self._hosts_file)
+        if told is None or told == self._told_hosts:
+            return False
+        store, vault = inventory.open_state(self._config, migrate=False)
+        try:
+            inventory.match_laboratory(store, vault, self._hosts_file)
+        finally:
+            store.close()
+        self._told_hosts = told
+        return True
+
+    def _engine_is_ready(self) -> bool:
+        with contextlib.suppress(OSError):
+            text = (self._config.run / "engine.ready").read_text()
+            return text.strip() == str(self._engine.pid)
+        return False
+
+    def _api_answers(self) -> bool:
+        host = _reachable(self._address[0])
+        connection: http.client.HTTPConnection
+        if self._config.tls:
+            # Whose certificate it is does not matter here: the socket is our own.
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+            context.check_hostname = False
+            context.verify_mode = ssl.CERT_NONE
+            connection = http.client.HTTPSConnection(
+                host, self._address[1], timeout=2, context=context
+            )
+        else:
+            connection = http.client.HTTPConnection(host, self._address[1], timeout=2)
+        try:
+            connection.request("GET", "/")
+            return connection.getresponse().getheader("x-amzn-RequestId") is not None
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+
+def url(resolved: Config, port: int) -> str:
+    """Say where clients on this machine find the API."""
+    host = _reachable(resolved.host)
+    return f"{'https' if resolved.tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def environment(endpoint: str, credentials: Credentials) -> list[str]:
+    """Make the lines that point every AWS tool at the gateway."""
+    return [
+        f"export AWS_ENDPOINT_URL={endpoint}",
+        f"export AWS_ACCESS_KEY_ID={credentials.access_key_id}",
+        f"export AWS_SECRET_ACCESS_KEY={credentials.secret}",
+        f"export AWS_DEFAULT_REGION={REGION}",
+    ]
+
+
+def _reachable(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+
+
+@contextlib.contextmanager
+def _listen(resolved: Config) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in resolved.host else socket.AF_INET
+    try:
+        listener = socket.create_server(
+            (resolved.host, resolved.port), family=family, backlog=_BACKLOG
+        )
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise Refused(f"cannot listen on {resolved.listen}: {reason} (see --listen)") from None
+    with listener:
+        listener.set_inheritable(True)
+        yield listener
+
+
+def _check_tls(resolved: Config) -> None:
+    """Find out now what the API's process could only die of."""
+    if resolved.tls is None:
+        return
+    try:
+        key = resolved.tls.key.read_bytes()
+        load_pem_private_key(key, password=None)
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
+            resolved.tls.certificate, resolved.tls.key
+        )
+    except (OSError, ValueError, TypeError) as error:
+        raise Refused(f"the TLS certificate and key cannot be used: {error}") from None
+    if b"-----BEGIN PRIVATE KEY-----" not in key:
+        raise Refused(
+            f"{resolved.tls.key} is not PKCS#8: openssl pkcs8 -topk8 -nocrypt -in KEY -out NEW"
+        )
+
+
+def _identity(path: Path) -> object:
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    return found.st_ino, found.st_mtime_ns
+
+
+class _Signals:
+    """What was signalled, and a wait that any signal ends."""
+
+    def __init__(self, waking: socket.socket) -> None:
+        self.stopping = False
+        self._waking = waking
+
+    def stop(self, number: int, frame: FrameType | None) -> None:
+        self.stopping = True
+
+    def wait(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        ready, _, _ = select.select([self._waking], [], [], max(0.0, deadline - time.monotonic()))
+        if ready:
+            self._waking.recv(4096)
+
+
+@contextlib.contextmanager
+def _signals() -> Iterator[_Signals]:
+    waking, woken = socket.socketpair()
+    waking.setblocking(False)
+    woken.setblocking(False)
+    with waking, woken:
+        signals = _Signals(waking)
+        handlers = {
+            number: signal.signal(number, signals.stop)
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+        }
+        handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda number, frame: None)
+        before = signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
+        try:
+            yield signals
+        finally:
+            signal.set_wakeup_fd(before)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
