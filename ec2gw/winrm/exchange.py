@@ -45,6 +45,7 @@ class Exchange:
         """Its worker is no more: somebody else has to carry it, if it is still wanted."""
         with self._changed:
             self._broken = cause
+            self.running = False
             self._changed.notify_all()
 
     def wait(self, seconds: float) -> bool:

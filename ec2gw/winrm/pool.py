@@ -44,7 +44,8 @@ class HostLink(Host):
     """Thread-safe. Nothing is connected before the first `run`, `connect` or `check`.
 
     With `epoch` None it speaks with the epoch that the host has seen, and may only read.
-    `on_event` gets what is logged: an event and its fields, from any thread.
+    `on_event` gets what is logged, an event and its fields, from any thread: it takes note and
+    returns at once, without asking anything of the link.
     """
 
     def __init__(
@@ -63,7 +64,6 @@ class HostLink(Host):
         self._address = address
         self._epoch = epoch
         self._limits = limits or timing.Timing()
-        self._clock = clock
         self._on_event = on_event
         setup = {"root": root, "modules": modules, "allowed": allowed, "paths": paths}
         self._bootstrap = shell.Bootstrap(
@@ -111,7 +111,8 @@ class HostLink(Host):
                 self._waiting -= 1
 
     def _run(self, plan: Plan, fence: Fence | None, limit: float) -> Answer:
-        one: exchange.Exchange | None = None
+        # Encoded before anything is waited for, unless the epoch is still to be heard.
+        one = None if self._epoch is None else self._exchange(plan, fence)
         while True:
             carrier = self._carrier(one, limit)
             if one is None:
@@ -203,12 +204,15 @@ class HostLink(Host):
         """End all workers and threads; who still waits is told at once. Takes seconds at most."""
         with self._lock:
             self._closed = True
-            workers = [*self._retired, self._worker, self._starting]
+            known = (*self._retired, self._worker, self._starting)
             keeper = self._keeper
             self._lock.notify_all()
+        workers = [one for one in known if one is not None]
         for one in workers:
-            if one is not None:
-                one.close(2 * self._limits.farewell_seconds)
+            one.stop()
+        limit = time.monotonic() + 2 * self._limits.farewell_seconds
+        for one in workers:
+            one.join(limit)
         if keeper is not None:
             keeper.join(2 * self._limits.farewell_seconds)
 
@@ -222,14 +226,16 @@ class HostLink(Host):
         self._lock.notify_all()
 
     def _keep(self) -> None:
-        try:
-            while self._await_work():
+        while self._await_work():
+            try:
                 self._start_worker()
-        except Exception as error:  # the thread's end: the next caller starts another keeper
-            self._tell("keeper-fault", error=type(error).__name__)
-            with self._lock:
-                self._keeper = None
-                self._lock.notify_all()
+            except Exception as error:  # whatever it was, the thread goes on: callers count on it
+                self._failed_to_start(session.Lost(f"a fault of ours: {type(error).__name__}"))
+            with self._lock:  # so that a host that refuses at once is not hammered
+                self._lock.wait_for(
+                    lambda: self._closed or self._worker is not None,
+                    0.05 + 0.2 * random.random(),
+                )
 
     def _await_work(self) -> bool:
         """Wait until a worker is to be started; false when the link is closed."""
@@ -282,7 +288,8 @@ class HostLink(Host):
             _check(hello)
         except session.LinkError as error:
             self._failed_to_start(error)
-            fresh.close(self._limits.farewell_seconds)
+            fresh.stop()
+            fresh.join(time.monotonic() + self._limits.farewell_seconds)
         else:
             self._tell(
                 "worker-started",
@@ -307,7 +314,8 @@ class HostLink(Host):
                 old.retire()
             self._lock.notify_all()
         if closed:
-            fresh.close(self._limits.farewell_seconds)
+            fresh.stop()
+            fresh.join(time.monotonic() + self._limits.farewell_seconds)
 
     def _failed_to_start(self, error: session.LinkError) -> None:
         self._tell("start-failed", error=type(error).__name__, code=error.code, cause=str(error))
@@ -322,8 +330,6 @@ class HostLink(Host):
             else:
                 self._breaker.failure(str(error))
             self._lock.notify_all()
-            # A pause in any case, so that a host that refuses at once is not hammered.
-            self._lock.wait_for(lambda: self._closed, 0.05 + 0.2 * random.random())
 
     def _denied(self, error: session.LinkError) -> None:
         self._breaker.denied(f"sign-in refused ({error})")
@@ -341,7 +347,7 @@ class HostLink(Host):
             self._on_event(event, told)
 
 
-_ALARMS = {"sign-in-refused", "start-failed", "worker-fault", "keeper-fault"}
+_ALARMS = {"sign-in-refused", "start-failed", "worker-fault"}
 
 
 def _check(hello: reply.Hello) -> None:

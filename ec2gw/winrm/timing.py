@@ -14,7 +14,7 @@ SEND_BYTES = 64 * 1024
 MAX_ANSWER_BYTES = 1 << 20
 """No HTTP answer is longer: we ask for envelopes of 150 KB."""
 
-MAX_WAITING = 1024
+MAX_WAITING = 256
 """Requests of one link that may wait at once."""
 
 

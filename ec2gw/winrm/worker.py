@@ -51,6 +51,7 @@ class Worker:
         self._stderr = b""
         self._torn = False
         self._asked = 0
+        self._spoilt = 0
         self._memory = 0
         self._retired_at: float | None = None
         self._may_delete = False
@@ -125,19 +126,22 @@ class Worker:
             self._retired_at = self._retired_at or time.monotonic()
             self._wake.notify_all()
 
-    def close(self, wait_seconds: float) -> None:
-        """End now. What runs on the host may go on there; nobody waits longer than told."""
+    def stop(self) -> None:
+        """Begin to end now; what runs on the host may go on there."""
         with self._wake:
             self._may_delete = self._may_delete or not self._outstanding.is_busy
             self._cause = self._cause or session.Gone("the link is closed")
             self._wake.notify_all()
         self._break_off()
+
+    def join(self, limit: float) -> None:
+        """Wait for the good-bye until then (monotonic), and cut off whoever still waits."""
         if self._sender.is_alive():
-            self._sender.join(wait_seconds)
+            self._sender.join(max(0.0, limit - time.monotonic()))
         self._process.abort()
         for thread in (self._sender, self._reader):
             if thread.is_alive():
-                thread.join(wait_seconds)
+                thread.join(self._limits.farewell_seconds)
 
     # ---- what callers do
 
@@ -250,7 +254,9 @@ class Worker:
         for message in self._decoder.feed(output.stdout):
             if isinstance(message, framing.BadFrame):
                 # Others write to the console too, but it may have been an answer.
-                self._tell("bad-frame", why=message.why)
+                self._spoilt += 1
+                if self._spoilt.bit_count() == 1:  # the 1st, 2nd, 4th ...: noise may come in floods
+                    self._tell("bad-frame", why=message.why, count=self._spoilt)
                 self._ask_all_again(outstanding.SPOILT_PAUSES)
             elif isinstance(message, dict):
                 self._take_message(message)

@@ -130,7 +130,9 @@ class Agent:
 class ScriptedHost:
     """A door, the agents started behind it, and the tokens that they share."""
 
-    def __init__(self, *, limits: Limits | None = None, tls: Tls | None = None) -> None:
+    def __init__(
+        self, *, limits: Limits | None = None, tls: Tls | None = None, basic: bool = False
+    ) -> None:
         self.behave: Behave = lambda agent, request: None
         self.hello: Json = {}
         self.mute = False
@@ -148,6 +150,7 @@ class ScriptedHost:
             self._start,
             self.credentials,
             limits=limits or Limits(),
+            basic=basic,
             tls=tls,
             faults=self.faults,
         )

@@ -35,6 +35,16 @@ def test_over_tls_the_pinned_certificate_and_its_channel_are_checked(
     assert len(host.agents) == 1
 
 
+def test_the_laboratory_may_be_spoken_to_by_basic(opened: Opened, linked: Linked) -> None:
+    host = opened(basic=True)
+    link = linked(host, address=host.address(transport="basic"))
+    link.run(work(), fence=fence(1))
+    host.faults.go_down()
+    host.faults.go_up()
+    link.run(look())
+    assert len(host.agents) == 1
+
+
 @pytest.mark.parametrize("which", ["another authority", "another name", "the usual ones"])
 def test_another_certificate_than_the_trusted_one_is_refused(
     opened: Opened, linked: Linked, tmp_path: Path, which: str

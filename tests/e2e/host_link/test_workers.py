@@ -181,6 +181,19 @@ def test_a_worn_worker_is_replaced_before_it_is_drained_and_nothing_is_lost(
     until(lambda: sum(process.ended.is_set() for process in host.agents) >= len(host.agents) - 1)
 
 
+def test_an_agent_that_tells_of_too_much_memory_is_replaced(
+    host: ScriptedHost, linked: Linked
+) -> None:
+    link = linked(host, limits=quick(recycle_bytes=400))
+    host.behave = lambda process, request: [
+        host.honest(process, request) | {"memory": 401 if process is host.agents[0] else 399}
+    ]
+    link.run(look())
+    until(lambda: len(host.agents) == 2 and host.agents[0].ended.is_set())
+    link.run(look())
+    assert len(host.agents) == 2
+
+
 def test_a_hello_of_another_text_or_language_mode_is_refused(
     opened: Opened, linked: Linked
 ) -> None:
