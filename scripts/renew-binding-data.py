@@ -57,6 +57,7 @@ WMI_CLASSES = {
 }
 # Recordings show a datetime as string, and root/cimv2 has no documented tables here.
 # Source: learn.microsoft.com, Win32_OperatingSystem and CIM_ManagedSystemElement classes.
+PLAIN = re.compile(r"(?i)((u|s)int(8|16|32|64)|string)(\[\])?|boolean|datetime")
 DATETIMES = {"LastBootUpTime", "LocalDateTime", "InstallDate"}
 
 ACCELERATORS = {
@@ -220,7 +221,7 @@ def wmi_class(full: dict[str, Any], namespace: str, name: str) -> dict[str, Any]
 def wmi_type(name: str, recorded: str, documented: str | None, enums: dict[str, Any]) -> str:
     """The width of a number: the page tells it where the recording names an enumeration."""
     base = recorded.removesuffix("[]")
-    if documented and re.fullmatch(r"(?i)(u|s)int(8|16|32|64)(\[\])?|boolean|datetime", documented):
+    if documented and PLAIN.fullmatch(documented):
         return documented.lower()
     if recorded == "string" and name in DATETIMES:
         return "datetime"

@@ -77,6 +77,14 @@ class Live:
             )
         return getter(self._subject)
 
+    def known(self) -> frozenset[str]:
+        """Names that the class has."""
+        return known_properties(self.class_name)
+
+    def modelled(self) -> frozenset[str]:
+        """Names that the laboratory has a model of."""
+        return frozenset(self._getters)
+
     def __repr__(self) -> str:
         return f"<{self.class_name} {' '.join(self.identity)}>"
 

@@ -363,6 +363,7 @@ def remove_vm(shell: Shell) -> Sequence[Live]:
             for path in _own_files(vm):
                 if session.file(path):
                     session.drop_file(path)
+            session.outlive(vm)
             session.drop_vm(vm)
             removed.append(vm_object(session, vm))
     return removed if shell.flag("Passthru") else []

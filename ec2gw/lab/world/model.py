@@ -169,7 +169,7 @@ class File:
     reparse: bool = False
     read_only: bool = False
     locked_until: float = 0.0
-    """A backup program holds it open until then."""
+    """Something besides a machine, a backup say, holds it open until then."""
     vhd: Vhd | None = None
 
 

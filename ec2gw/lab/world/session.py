@@ -188,6 +188,13 @@ class Session:
         held = [disk.path for disk in vm.disks] + [dvd.path for dvd in vm.dvds]
         return [path for path in held if path]
 
+    def outlive(self, vm: model.Vm) -> None:
+        """Keep the files of a machine open that goes before its worker process has ended."""
+        for path in self.attached(vm):
+            file = self.file(path)
+            if file is not None and file.locked_until < vm.released_at:
+                self.put_file(dataclasses.replace(file, locked_until=vm.released_at))
+
     def in_use(self, path: str) -> bool:
         """Whether deleting or rewriting the file would be a sharing violation."""
         file = self.file(path)

@@ -58,8 +58,11 @@ class Store:
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[None]:
-        """See one state of the world, that of now."""
+        """See one state of the world: that of now, or of the change that this thread is making."""
         with self._lock:
+            if self._connection.in_transaction:
+                yield
+                return
             self._connection.execute("BEGIN")
             try:
                 self._refresh()
