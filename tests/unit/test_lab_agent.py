@@ -243,6 +243,9 @@ def test_a_plan_is_refused_whole_before_anything_of_it_runs(
         "ä",
         "a\n",
         "a*",
+        "journal",
+        "Journal.lock",
+        "journal/x",
     ],
 )
 def test_no_path_leaves_the_root_or_means_a_device(
@@ -254,10 +257,10 @@ def test_no_path_leaves_the_root_or_means_a_device(
 
 
 def test_paths_are_joined_to_the_root(host: ToyHost, driver: Driver) -> None:
-    paths = [{"$path": "images/A_b-1.2.vhdx"}, {"$path": "tmp"}, {"$path": "a" * 100}]
+    paths = [{"$path": "images/A_b-1.2.vhdx"}, {"$path": "journals"}, {"$path": "tmp"}, {"$path": "a" * 100}]
     assert driver.ask([call("New-VHD", {"Path": paths})])["ok"]
     [made] = host.ran("New-VHD")
-    below = ["images\\A_b-1.2.vhdx", "tmp", "a" * 100]
+    below = ["images\\A_b-1.2.vhdx", "journals", "tmp", "a" * 100]
     assert made["Path"] == [f"{toy_host.ROOT}\\{one}" for one in below]
 
 

@@ -14,7 +14,7 @@ MODULES: Final = ("Hyper-V", "CimCmdlets")
 
 ALLOWED: Final[dict[str, tuple[str, ...]]] = {
     "Agent\\Complete-File": ("Path", "Sha256", "Length"),
-    "Agent\\Compress-Journal": ("Tokens",),
+    "Agent\\Compress-Journal": ("Tokens", "Damaged"),
     "Agent\\Get-FileState": ("Path", "Hash"),
     "Agent\\New-Folder": ("Path",),
     "Agent\\Remove-Tree": ("Path",),

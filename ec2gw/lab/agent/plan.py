@@ -21,6 +21,7 @@ Invoke = Callable[[str, dict[str, object]], Invoked]
 
 _TAKE = re.compile(r"[A-Za-z0-9_.]*:(?:text|int|bool|time|texts)")
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+_JOURNAL = re.compile(r"journal(?:[./]|\Z)", re.IGNORECASE)
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
 
 
@@ -140,6 +141,8 @@ def _check_path(value: object, where: str) -> None:
             text = one["$path"]
             if len(one) != 1 or not isinstance(text, str):
                 raise _refused("a path is {$path}")
+            if _JOURNAL.match(text):
+                raise _refused("the journal is no place")
             for segment in text.split("/"):
                 formed = _SEGMENT.fullmatch(segment) and not segment.endswith(".")
                 if not formed or _DEVICE.fullmatch(segment):
@@ -150,7 +153,7 @@ def _check_path(value: object, where: str) -> None:
 
 def _check_no_path(value: object) -> None:
     if isinstance(value, dict):
-        if "$path" in value:
+        if "$path" in map(str.lower, value):
             raise _refused("no path goes there")
         for inner in value.values():
             _check_no_path(inner)
