@@ -2,7 +2,8 @@
 
 ``python -m ec2gw.serve_api --data DIR --socket FD``, started by `ec2gw serve`, which holds the
 listening socket: while this process is being started again, clients wait and are not refused. One
-worker in this very process, a few blocking threads; the one writer of the store is here.
+worker in this very process; threads to receive with, of which a few work at a time; the one
+writer of the store is here.
 
 Source: granian, "Workers and threads", "SSL"; Python documentation, "gc.freeze".
 """
@@ -36,7 +37,8 @@ from state.secrets import Vault
 from state.store import Store
 from translators import registry
 
-BLOCKING_THREADS: Final = 8
+RECEIVING_THREADS: Final = 64
+WORKING_THREADS: Final = 8
 _BACKLOG: Final = 1024
 _GC_THRESHOLD: Final = 20_000
 _PARENT_POLL_SECONDS: Final = 0.5
@@ -86,7 +88,7 @@ def application(resolved: config.Config, store: Store) -> flask.Flask:
         resolved.auth,
         wake=lambda host_keys: wake.ring(bell, host_keys),
     )
-    return web.application(gateway)
+    return web.application(gateway, WORKING_THREADS)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -106,7 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     threading.Thread(target=_follow, args=(parent,), name="parent-watch", daemon=True).start()
     server = Server(
         options.socket,
-        blocking_threads=BLOCKING_THREADS,
+        blocking_threads=RECEIVING_THREADS,
         backlog=_BACKLOG,
         websockets=False,
         http=HTTPModes.http1,
