@@ -45,11 +45,6 @@ def auth_failure() -> Ec2Error:
     return Ec2Error("AuthFailure", message, 401)
 
 
-def unauthorized_operation() -> Ec2Error:
-    message = "You are not authorized to perform this operation."
-    return Ec2Error("UnauthorizedOperation", message, 403)
-
-
 def dry_run_operation() -> Ec2Error:
     message = "Request would have succeeded, but DryRun flag is set."
     return Ec2Error("DryRunOperation", message, 412)
@@ -97,11 +92,8 @@ def invalid_parameter_combination_text(sentence: str) -> Ec2Error:
 
 def unsupported_operation(name: str) -> Ec2Error:
     """Refuse a parameter that would change the result and that we cannot honour."""
-    return unsupported_operation_text(f"The parameter {name} is not supported by this service.")
-
-
-def unsupported_operation_text(sentence: str) -> Ec2Error:
-    return Ec2Error("UnsupportedOperation", sentence)
+    message = f"The parameter {name} is not supported by this service."
+    return Ec2Error("UnsupportedOperation", message)
 
 
 def too_many_ids(count: int, limit: int, noun: str) -> Ec2Error:
@@ -240,6 +232,10 @@ def invalid_ami_id_not_found(ids: Collection[str]) -> Ec2Error:
     return Ec2Error("InvalidAMIID.NotFound", f"The image ids {listed} do not exist")
 
 
+def invalid_user_id_malformed(text: str) -> Ec2Error:
+    return Ec2Error("InvalidUserID.Malformed", f'Invalid user id: "{text}"')
+
+
 def not_authorized_for_images(ids: Collection[str]) -> Ec2Error:
     return Ec2Error("AuthFailure", f"Not authorized for images: [{', '.join(ids)}]")
 
@@ -250,6 +246,10 @@ def invalid_key_pair_not_found(names: Collection[str]) -> Ec2Error:
 
 def invalid_key_pair_duplicate(name: str) -> Ec2Error:
     return Ec2Error("InvalidKeyPair.Duplicate", f"The keypair '{name}' already exists.")
+
+
+def key_pair_limit_exceeded(limit: int) -> Ec2Error:
+    return Ec2Error("KeyPairLimitExceeded", f"Maximum of {limit} keypairs reached.")
 
 
 def invalid_key_format() -> Ec2Error:
@@ -318,6 +318,10 @@ def invalid_group_not_found(ids: Collection[str]) -> Ec2Error:
 def invalid_group_name_not_found(name: str, vpc_id: str) -> Ec2Error:
     message = f"The security group '{name}' does not exist in default VPC '{vpc_id}'"
     return Ec2Error("InvalidGroup.NotFound", message)
+
+
+def invalid_security_group_rule_id_not_found(ids: Collection[str]) -> Ec2Error:
+    return Ec2Error("InvalidSecurityGroupRuleId.NotFound", _missing("security group rule ID", ids))
 
 
 def invalid_route_table_id_malformed(text: str) -> Ec2Error:

@@ -96,10 +96,12 @@ def describe(
     request: Mapping[str, Any],
     *,
     where: Sequence[Condition] = (),
+    narrow: Sequence[Condition] = (),
 ) -> Page:
     """Find what the request asks for, oldest first.
 
-    `where` narrows what exists for this request; an id outside of it is not found.
+    Outside of `where` nothing exists for this request: an id there is not found. `narrow` only
+    leaves out, as a filter does.
 
     :raises Ec2Error: malformed or unknown ids (the form first), unknown filters, MaxResults out
         of its bounds or beside ids, a NextToken of another query
@@ -115,9 +117,9 @@ def describe(
     found: Mapping[str, tuple[int, int]] = {}
     if named:
         found = find(ctx, resource, named, where=where)
-        if not requested and limit is None:
+        if not requested and not narrow and limit is None:
             return Page(resource, sorted(found.values()), None, load)
-    if resource.visible or where or requested or named:
+    if resource.visible or where or narrow or requested or named:
         columns = resource.columns
         compiled = filters.compile(
             ctx,
@@ -132,7 +134,7 @@ def describe(
             owned_only=resource.visible is None,
             driven=compiled.driven,
         )
-        query = query.where(*_seen(ctx, resource), *where, *compiled.conditions)
+        query = query.where(*_seen(ctx, resource), *where, *narrow, *compiled.conditions)
         if named:
             query = query.where(columns.key.in_([key for key, _ in found.values()]))
     else:

@@ -47,6 +47,8 @@ class Settings:
     instance_limit: int = 10_000
     """Instances not terminated, per account and region."""
     laboratory: bool = False
+    public_endpoint: str | None = None
+    """What DescribeRegions says is every region's endpoint; None: AWS's own names for them."""
     token_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     """Seals the tokens of pages. The service derives it from its key file, so that tokens outlive
     a restart and are good in every process; by default they die with the settings."""

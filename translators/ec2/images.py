@@ -1,0 +1,241 @@
+"""DescribeImages: what may be launched, one's own and the public ones.
+
+An image of region "*" is the same in every region.
+
+Source: EC2 API Reference, DescribeImages, data type Image.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
+
+import sqlalchemy as sa
+
+from state import ids
+from state.models import Account, Image
+from translators import errors, listing, tags, zones
+from translators.filters import (
+    Condition,
+    Filter,
+    always,
+    flag,
+    mapped,
+    never,
+    number,
+    text,
+    through,
+    time,
+)
+from translators.registry import Context, Result, action
+
+if TYPE_CHECKING:
+    from types_boto3_ec2.type_defs import DescribeImagesRequestTypeDef, ImageTypeDef
+
+_BOOT_MODES: Final[Mapping[int, Any]] = {1: "legacy-bios", 2: "uefi"}
+"""Generation of the VM -> boot mode."""
+_PLATFORMS: Final[Mapping[str | None, tuple[str, str]]] = {
+    None: ("Linux/UNIX", "RunInstances"),
+    "windows": ("Windows", "RunInstances:0002"),
+}
+"""Platform -> PlatformDetails, UsageOperation."""
+_VOLUME_TYPE: Final = "gp3"
+_ALIASES: Final = ("amazon", "aws-backup-vault", "aws-marketplace")
+
+
+def _location(_ctx: Context) -> sa.ColumnElement[str]:
+    owner = (
+        sa.select(sa.func.coalesce(Account.owner_alias, Account.id))
+        .where(Account.key == Image.account_key)
+        .scalar_subquery()
+    )
+    return owner + "/" + Image.name
+
+
+_SCAN: Final = (
+    "scan-result.critical-fix-available-since",
+    "scan-result.finding-scan-date",
+    "scan-result.high-fix-available-since",
+    "scan-result.highest-finding-severity-label",
+    "scan-result.informational-fix-available-since",
+    "scan-result.low-fix-available-since",
+    "scan-result.medium-fix-available-since",
+)
+_WATERMARK: Final = (
+    "image-watermark.source-image-creation-time",
+    "image-watermark.source-image-id",
+    "image-watermark.source-image-region",
+    "image-watermark.watermark-creation-time",
+    "image-watermark.watermark-key",
+)
+FILTERS: Final[Mapping[str, Filter]] = {
+    "architecture": text(Image.architecture),
+    "block-device-mapping.delete-on-termination": always("true"),
+    "block-device-mapping.device-name": text(Image.root_device_name),
+    "block-device-mapping.encrypted": always("false"),
+    "block-device-mapping.snapshot-id": text(Image.snapshot_id),
+    "block-device-mapping.volume-size": number(Image.size_gib),
+    "block-device-mapping.volume-type": always(_VOLUME_TYPE),
+    "boot-mode": mapped(Image.generation, _BOOT_MODES),
+    "creation-date": time(Image.created_at),
+    "description": text(Image.description),
+    "ena-support": always("true"),
+    "free-tier-eligible": always("false"),
+    "hypervisor": always("xen"),
+    "image-allowed": always("true"),
+    "image-id": text(Image.id),
+    "image-type": always("machine"),
+    "instance-type-specification.supported-instance-type": never,
+    "instance-type-specification.unsupported-instance-type": never,
+    "is-public": flag(Image.public),
+    "kernel-id": never,
+    "manifest-location": text(_location),
+    "name": text(Image.name),
+    "owner-alias": through(Image.account_key, Account.key, text(Account.owner_alias)),
+    "owner-id": through(Image.account_key, Account.key, text(Account.id)),
+    "platform": text(Image.platform),
+    "platform-details": mapped(Image.platform, {key: one[0] for key, one in _PLATFORMS.items()}),
+    "product-code": never,
+    "product-code.type": never,
+    "public-ssm-parameter-name": never,
+    "ramdisk-id": never,
+    "root-device-name": text(Image.root_device_name),
+    "root-device-type": always("ebs"),
+    "source-image-id": never,
+    "source-image-region": never,
+    "source-instance-id": never,
+    "sriov-net-support": always("simple"),
+    "state": text(Image.state),
+    "state-reason-code": never,
+    "state-reason-message": never,
+    "usage-operation": mapped(Image.platform, {key: one[1] for key, one in _PLATFORMS.items()}),
+    "virtualization-type": always("hvm"),
+    **dict.fromkeys((*_SCAN, *_WATERMARK), never),
+}
+
+
+def _visible(ctx: Context) -> Condition:
+    return sa.and_(
+        Image.region.in_([ctx.region, zones.ANY]),
+        sa.or_(Image.account_key == ctx.account_key, Image.public),
+    )
+
+
+def _view(ctx: Context, keys: Sequence[int]) -> Mapping[int, Any]:
+    rows = ctx.session.execute(
+        sa.select(Image.__table__, Account.id.label("owner_id"), Account.owner_alias)
+        .join(Account, Account.key == Image.account_key)
+        .where(Image.key.in_(keys))
+    )
+    tagged = tags.of(ctx, "image", keys)
+    return {row.key: _shown(row, tagged[row.key]) for row in rows}
+
+
+def _shown(row: Any, tagged: list[Any]) -> ImageTypeDef:
+    details, usage = _PLATFORMS[row.platform]
+    shown: ImageTypeDef = {
+        "Architecture": row.architecture,
+        "BlockDeviceMappings": [
+            {
+                "DeviceName": row.root_device_name,
+                "Ebs": {
+                    "DeleteOnTermination": True,
+                    "Encrypted": False,
+                    "SnapshotId": row.snapshot_id,
+                    "VolumeSize": row.size_gib,
+                    "VolumeType": _VOLUME_TYPE,
+                },
+            }
+        ],
+        "BootMode": _BOOT_MODES[row.generation],
+        "CreationDate": row.created_at.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+        "EnaSupport": True,
+        "Hypervisor": "xen",  # EC2 says so of every hypervisor
+        "ImageId": row.id,
+        "ImageLocation": f"{row.owner_alias or row.owner_id}/{row.name}",
+        "ImageType": "machine",
+        "Name": row.name,
+        "OwnerId": row.owner_id,
+        "PlatformDetails": details,
+        "Public": row.public,
+        "RootDeviceName": row.root_device_name,
+        "RootDeviceType": "ebs",
+        "SriovNetSupport": "simple",
+        "State": row.state,
+        "UsageOperation": usage,
+        "VirtualizationType": "hvm",
+    }
+    if row.description is not None:
+        shown["Description"] = row.description
+    if row.owner_alias is not None:
+        shown["ImageOwnerAlias"] = row.owner_alias
+    if row.platform is not None:
+        shown["Platform"] = row.platform
+    if tagged:
+        shown["Tags"] = tagged
+    return shown
+
+
+IMAGES: Final = listing.Resource(
+    action="DescribeImages",
+    kind="image",
+    model=Image,
+    prefix="ami",
+    id_member="ImageIds",
+    ids_word="imageSet",
+    malformed=errors.invalid_ami_id_malformed,
+    not_found=errors.invalid_ami_id_not_found,
+    filters=FILTERS,
+    view=_view,
+    visible=_visible,
+    max_results=(1, 1000),
+    cut_max_results=True,
+)
+
+
+@action("DescribeImages")
+def describe_images(ctx: Context, request: DescribeImagesRequestTypeDef) -> Result:
+    """List images that the caller may launch.
+
+    Owners and ExecutableUsers only narrow the list: an id outside of them is no error.
+
+    :raises Ec2Error: ``InvalidAMIID.Malformed``, ``InvalidAMIID.NotFound``,
+        ``InvalidUserID.Malformed``
+    """
+    narrow = [*_owned_by(ctx, request), *_executable_by(ctx, request)]
+    page = listing.describe(ctx, IMAGES, request, narrow=narrow)
+    # No fragments: an image's tags show to its owner alone.
+    return page.answer("Images", page.views())
+
+
+def _owned_by(ctx: Context, request: DescribeImagesRequestTypeDef) -> list[Condition]:
+    owners = request.get("Owners")
+    if not owners:
+        return []
+    accounts, aliases, own = [], [], False
+    for owner in owners:
+        if owner == "self":
+            own = True
+        elif ids.ACCOUNT.fullmatch(owner):
+            accounts.append(owner)
+        elif owner in _ALIASES:
+            aliases.append(owner)
+        else:
+            raise errors.invalid_user_id_malformed(owner)
+    of_others = sa.select(Account.key).where(
+        sa.or_(Account.id.in_(accounts), Account.owner_alias.in_(aliases))
+    )
+    mine = Image.account_key == ctx.account_key if own else sa.false()
+    return [sa.or_(mine, Image.account_key.in_(of_others))]
+
+
+def _executable_by(ctx: Context, request: DescribeImagesRequestTypeDef) -> list[Condition]:
+    """Public images for "all"; for "self" or an account those shared with it: there are none."""
+    users = request.get("ExecutableUsers")
+    if not users:
+        return []
+    for user in users:
+        if user not in ("all", "self") and not ids.ACCOUNT.fullmatch(user):
+            raise errors.invalid_user_id_malformed(user)
+    return [Image.public.is_(True) if "all" in users else sa.false()]
