@@ -113,7 +113,7 @@ class Laboratory:
             door = Door(
                 (self._listen.address, port),
                 agent.powershell(LabMachine(self.world, name)),
-                Credentials([Account(USER, self._password)]),
+                Credentials([Account(USER, self._password)], self.folder),
                 machine=name,
                 faults=faults,
             )

@@ -172,7 +172,7 @@ def _ask_guest(intent: Intent, plan: Plan) -> Decision:
     if last is None or last.purpose != plan.purpose:
         return Do(plan)
     accepted = last.answer is not None and vm.code(last.answer.results) == 0
-    pause = _ASK_GUEST_AGAIN if accepted else _GUEST_NOT_READY
+    pause = _ASK_GUEST_AGAIN if accepted else min(_GUEST_NOT_READY, 0.5 * last.tries)
     left = pause - (intent.now - last.at).total_seconds()
     return Do(plan) if left <= 0 else _soon(intent)
 

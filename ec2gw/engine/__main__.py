@@ -1,0 +1,59 @@
+"""The engine's process: ``python -m ec2gw.engine --data DIR``, started by `ec2gw serve`."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from ec2gw import config, inventory, logs
+from ec2gw.engine.service import Engine
+from state import stop_points
+from state.store import Store
+from translators import registry
+
+_PARENT_POLL_SECONDS: Final = 0.5
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parent = os.getppid()
+    parser = argparse.ArgumentParser(prog="ec2gw.engine")
+    parser.add_argument("--data", type=Path, required=True)
+    options = parser.parse_args(arguments)
+    resolved = config.resolved(options.data)
+    logs.begin("engine", resolved.log_level)
+    stop_points.arm("engine")
+    registry.load_families()
+    stopping = threading.Event()
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopping.set()
+
+    def follow() -> None:
+        while os.getppid() == parent and not stopping.wait(_PARENT_POLL_SECONDS):
+            pass
+        stopping.set()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    threading.Thread(target=follow, name="parent-watch", daemon=True).start()
+    store = Store(resolved.database)
+    try:
+        with store.read() as session:
+            laboratory = inventory.real_hosts(session) == 0
+        settings = dataclasses.replace(resolved.settings, laboratory=laboratory)
+        Engine(resolved.data, store, settings).run(stopping)
+    finally:
+        store.close()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
