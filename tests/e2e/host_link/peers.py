@@ -70,6 +70,9 @@ class Listener:
                 try:
                     self.heard += one.recv(1 << 16)
                     one.sendall(self._answer)
+                    one.shutdown(socket.SHUT_WR)
+                    while more := one.recv(1 << 16):  # closed with bytes unread, it would reset
+                        self.heard += more
                 except OSError:
                     continue  # the client has left in the middle of what it is told
 

@@ -85,24 +85,31 @@ def test_when_the_sign_in_was_cut_the_next_message_is_not_sent_unsealed() -> Non
 
 
 @pytest.mark.parametrize(
-    "answer",
+    ("answer", "why"),
     [
-        b"HTTP/1.1 307 Moved\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n",
-        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-        + 40 * (b"10000\r\n" + 65536 * b"x" + b"\r\n"),
-        b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno",
-        b"SSH-2.0-OpenSSH_9.2\r\n",
+        (
+            b"HTTP/1.1 307 Moved\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n",
+            "TooManyRedirects",
+        ),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n", "Oversized"),
+        (
+            b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+            + 40 * (b"10000\r\n" + 65536 * b"x" + b"\r\n"),
+            "Oversized",
+        ),
+        (b"HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\n\r\nno", "status 404"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nno", "ParseError"),
+        (b"SSH-2.0-OpenSSH_9.2\r\n", "ConnectionError"),
     ],
-    ids=["redirect", "announced", "endless", "not found", "no http"],
+    ids=["redirect", "announced", "endless", "not found", "no xml", "no http"],
 )
 def test_what_is_no_winrm_is_told_apart_from_one_and_never_followed_or_kept(
-    answer: bytes,
+    answer: bytes, why: str
 ) -> None:
     with peers.listening(answer) as listener:
         basic = endpoint.HostAddress(listener.url, "basic", "op", lambda: PASSWORD, laboratory=True)
         connection = session.Connection(basic, QUICK)
-        with pytest.raises(session.Lost):
+        with pytest.raises(session.Lost, match=why):
             connection.create_shell()
         connection.close()
 

@@ -143,19 +143,36 @@ def test_what_was_never_sent_is_unreachable_even_for_a_change(
     assert host.tokens == {}
 
 
+def test_what_was_not_sent_by_the_deadline_is_not_sent_later(
+    host: ScriptedHost, link: pool.HostLink
+) -> None:
+    link.run(look())
+    host.faults.go_down()
+    with pytest.raises(Unreachable):
+        link.run(work(), fence=fence(1), deadline_seconds=0.1)
+    host.faults.go_up()
+    answer_again(link)
+    assert host.tokens == {}
+
+
+def answer_again(link: pool.HostLink) -> None:
+    """Read until the link is there again."""
+    for _ in range(100):
+        try:
+            link.run(look(), deadline_seconds=1)
+        except (Busy, Unreachable):
+            time.sleep(0.05)
+        else:
+            return
+    pytest.fail("the link never came back")
+
+
 def test_a_host_that_comes_back_is_used_again(host: ScriptedHost, link: pool.HostLink) -> None:
     host.faults.go_down()
     with pytest.raises(Unreachable):
         link.run(look(), deadline_seconds=20)
     host.faults.go_up()
-    for _ in range(100):
-        try:
-            link.run(look())
-        except Busy:
-            time.sleep(0.05)
-        else:
-            return
-    pytest.fail("the breaker never closed")
+    answer_again(link)
 
 
 def test_a_change_that_was_sent_is_waited_for_while_the_host_is_away(
