@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,16 +15,24 @@ from state.store import Store
 from translators.settings import InstanceType, Settings
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
-    """A fresh database with all tables and triggers, as the newest schema has them."""
-    path = tmp_path / "state.sqlite3"
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with all tables and triggers, as the newest schema has them; to be copied."""
+    path = tmp_path_factory.mktemp("database") / "empty.sqlite3"
     engine = sa.create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
         models.Base.metadata.create_all(connection)
         for statement in triggers.statements():
             connection.exec_driver_sql(statement)
     engine.dispose()
+    return path
+
+
+@pytest.fixture
+def store(tmp_path: Path, empty_database: Path) -> Iterator[Store]:
+    """A fresh database."""
+    path = tmp_path / "state.sqlite3"
+    shutil.copy(empty_database, path)
     opened = Store(path)
     yield opened
     opened.close()
