@@ -23,14 +23,20 @@ from translators.registry import Context
 from translators.views import Fragments
 
 View = Callable[[Context, Sequence[int]], Mapping[int, dict[str, object]]]
-Visible = Callable[[Context], Condition]
+ACCOUNT: Final = sa.bindparam("account", type_=sa.BigInteger)
+REGION: Final = sa.bindparam("region", type_=sa.String)
+"""The caller, in conditions that are made once."""
 _IDS_AT_ONCE: Final = 1000
 _UNBOUNDED: Final = 2**62
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Resource:
-    """What an action describes, and by which words."""
+    """What an action describes, and by which words.
+
+    Conditions in it are made once: the caller is in their parameters `account` and `region`,
+    what else they need is in those that `parameters` answers.
+    """
 
     action: str
     kind: str | None
@@ -45,8 +51,11 @@ class Resource:
     not_found: Callable[[Collection[str]], Ec2Error]
     filters: Mapping[str, Filter]
     view: View
-    visible: Visible | None = None
+    visible: Condition | None = None
     """Who sees it; by default the account that owns it, in its region."""
+    exists: Condition | None = None
+    """What else must hold: a row that is kept but not shown any more is not found."""
+    parameters: Callable[[Context], Mapping[str, object]] | None = None
     max_results: tuple[int, int] = (5, 1000)
     cut_max_results: bool = False
     """Older actions lower a MaxResults that is too large, newer ones refuse it."""
@@ -119,7 +128,7 @@ def describe(
         found = find(ctx, resource, named, where=where)
         if not requested and not narrow and limit is None:
             return Page(resource, sorted(found.values()), None, load)
-    if resource.visible or where or narrow or requested or named:
+    if where or narrow or requested or named:
         columns = resource.columns
         compiled = filters.compile(
             ctx,
@@ -129,18 +138,14 @@ def describe(
             key=columns.key,
             driven=bool(named),
         )
-        query = _rows(
-            resource.model,
-            owned_only=resource.visible is None,
-            driven=compiled.driven,
-        )
-        query = query.where(*_seen(ctx, resource), *where, *narrow, *compiled.conditions)
+        query = _rows(resource, driven=compiled.driven)
+        query = query.where(*where, *narrow, *compiled.conditions)
         if named:
             query = query.where(columns.key.in_([key for key, _ in found.values()]))
     else:
-        query = _plain(resource.model)
+        query = _plain(resource)
     most = _UNBOUNDED if limit is None else limit + 1
-    rows = ctx.session.execute(query, {**_caller(ctx), "after": after, "most": most})
+    rows = ctx.session.execute(query, {**_bound(ctx, resource), "after": after, "most": most})
     pairs = [(row[0], row[1]) for row in rows]
     if limit is None or len(pairs) <= limit:
         return Page(resource, pairs, None, load)
@@ -169,10 +174,10 @@ def find(
         if not ids.is_well_formed(resource.prefix, text):
             raise resource.malformed(text)
     wanted = list(dict.fromkeys(named))
-    query = _by_id(resource.model, owned_only=resource.visible is None)
-    if resource.visible or where:
-        query = query.where(*_seen(ctx, resource), *where)
-    rows = ctx.session.execute(query, {**_caller(ctx), "ids": wanted})
+    query = _by_id(resource)
+    if where:
+        query = query.where(*where)
+    rows = ctx.session.execute(query, {**_bound(ctx, resource), "ids": wanted})
     found = {row[0]: (row[1], row[2]) for row in rows}
     if missing := [text for text in wanted if text not in found]:
         raise resource.not_found(missing)
@@ -185,42 +190,49 @@ def owned(ctx: Context, model: type[models.Base]) -> Condition:
     return sa.and_(columns.account_key == ctx.account_key, columns.region == ctx.region)
 
 
-def _seen(ctx: Context, resource: Resource) -> tuple[Condition, ...]:
-    return () if resource.visible is None else (resource.visible(ctx),)
-
-
-# Statements take the caller and the page as parameters. To make one costs several times what it
-# costs to run it, so those of the plain requests are made once.
-
-
-def _caller(ctx: Context) -> dict[str, object]:
-    return {"account": ctx.account_key, "region": ctx.region}
-
-
-def _rows(model: type[models.Base], *, owned_only: bool, driven: bool) -> sa.Select[Any]:
-    columns = model.__table__.c
-    query = sa.select(columns.key, columns.version).where(columns.key > sa.bindparam("after"))
-    if owned_only:
-        query = query.where(_owner(columns, driven=driven))
-    return query.order_by(columns.key).limit(sa.bindparam("most", type_=sa.BigInteger))
+# To make a statement costs several times what it costs to run it, so those of the plain requests
+# are made once.
 
 
 @functools.cache
-def _plain(model: type[models.Base]) -> sa.Select[Any]:
-    return _rows(model, owned_only=True, driven=False)
+def _plain(resource: Resource) -> sa.Select[Any]:
+    return _rows(resource, driven=False)
 
 
 @functools.cache
-def _by_id(model: type[models.Base], *, owned_only: bool) -> sa.Select[Any]:
-    columns = model.__table__.c
-    query = sa.select(columns.id, columns.key, columns.version)
-    query = query.where(columns.id.in_(sa.bindparam("ids", expanding=True)))
-    return query.where(_owner(columns, driven=True)) if owned_only else query
+def _by_id(resource: Resource) -> sa.Select[Any]:
+    columns = resource.columns
+    return sa.select(columns.id, columns.key, columns.version).where(
+        columns.id.in_(sa.bindparam("ids", expanding=True)), *_seen(resource, driven=True)
+    )
 
 
-def _owner(columns: sa.ColumnCollection[str, Any], *, driven: bool) -> Condition:
-    account, region = columns.account_key, columns.region
-    if driven:
-        # Else the plan would walk all that the account has, one by one.
-        account, region = filters.unindexed(account), filters.unindexed(region)
-    return sa.and_(account == sa.bindparam("account"), region == sa.bindparam("region"))
+def _rows(resource: Resource, *, driven: bool) -> sa.Select[Any]:
+    columns = resource.columns
+    return (
+        sa.select(columns.key, columns.version)
+        .where(columns.key > sa.bindparam("after"), *_seen(resource, driven=driven))
+        .order_by(columns.key)
+        .limit(sa.bindparam("most", type_=sa.BigInteger))
+    )
+
+
+def _seen(resource: Resource, *, driven: bool) -> list[Condition]:
+    conditions: list[Condition] = []
+    if resource.visible is not None:
+        conditions.append(resource.visible)
+    else:
+        account: filters.Column = resource.columns.account_key
+        region: filters.Column = resource.columns.region
+        if driven:
+            # Else the plan would walk all that the account has, one by one.
+            account, region = filters.unindexed(account), filters.unindexed(region)
+        conditions += [account == ACCOUNT, region == REGION]
+    if resource.exists is not None:
+        conditions.append(resource.exists)
+    return conditions
+
+
+def _bound(ctx: Context, resource: Resource) -> dict[str, object]:
+    more = resource.parameters(ctx) if resource.parameters is not None else {}
+    return {"account": ctx.account_key, "region": ctx.region, **more}

@@ -115,13 +115,6 @@ FILTERS: Final[Mapping[str, Filter]] = {
 }
 
 
-def _visible(ctx: Context) -> Condition:
-    return sa.and_(
-        Image.region.in_([ctx.region, zones.ANY]),
-        sa.or_(Image.account_key == ctx.account_key, Image.public),
-    )
-
-
 def _view(ctx: Context, keys: Sequence[int]) -> Mapping[int, Any]:
     rows = ctx.session.execute(
         sa.select(Image.__table__, Account.id.label("owner_id"), Account.owner_alias)
@@ -188,7 +181,10 @@ IMAGES: Final = listing.Resource(
     not_found=errors.invalid_ami_id_not_found,
     filters=FILTERS,
     view=_view,
-    visible=_visible,
+    visible=sa.and_(
+        sa.or_(Image.region == listing.REGION, Image.region == zones.ANY),
+        sa.or_(Image.account_key == listing.ACCOUNT, Image.public),
+    ),
     max_results=(1, 1000),
     cut_max_results=True,
 )

@@ -35,6 +35,9 @@ RESOURCE: Final = listing.Resource(
     not_found=errors.invalid_instance_id_not_found,
     filters=filters.FILTERS,
     view=_view,
+    exists=views.LISTED,
+    parameters=views.listed_since,
+    cut_max_results=True,
 )
 
 
@@ -55,7 +58,7 @@ def describe_instances(ctx: Context, request: DescribeInstancesRequestTypeDef) -
     :raises Ec2Error: ``InvalidInstanceID.Malformed``, ``InvalidInstanceID.NotFound``,
         ``InvalidParameterCombination``, ``InvalidParameterValue``, ``InvalidNextToken``
     """
-    page = listing.describe(ctx, RESOURCE, request, where=(views.is_listed(ctx),))
+    page = listing.describe(ctx, RESOURCE, request)
     versions = dict(page.pairs)
     launches: dict[str, list[tuple[int, int]]] = {}
     rows = ctx.session.connection().execute(_RESERVATIONS, views.asked(page.keys))

@@ -24,6 +24,7 @@ from state.models import (
     NetworkInterface,
     SecurityGroup,
     Subnet,
+    Utc,
     Volume,
     Vpc,
 )
@@ -71,10 +72,22 @@ class Parts:
     tags: Sequence[TagTypeDef] = ()
 
 
+LISTED: Final = sa.or_(
+    Instance.phase != "terminated", Instance.terminated_at > sa.bindparam("listed_since", type_=Utc)
+)
+"""Leaves out what was terminated long ago: EC2 forgets an instance after about an hour."""
+
+
+def listed_since(ctx: Context) -> dict[str, object]:
+    """Answer what `LISTED` is to be told."""
+    return {
+        "listed_since": ctx.now - dt.timedelta(seconds=ctx.settings.terminated_visible_seconds)
+    }
+
+
 def is_listed(ctx: Context) -> sa.ColumnElement[bool]:
-    """Leave out what was terminated long ago: EC2 forgets an instance after about an hour."""
-    since = ctx.now - dt.timedelta(seconds=ctx.settings.terminated_visible_seconds)
-    return sa.or_(Instance.phase != "terminated", Instance.terminated_at > since)
+    """Answer `LISTED` with what it is to be told."""
+    return LISTED.params(listed_since(ctx))
 
 
 def state(phase: lifecycle.Phase) -> InstanceStateTypeDef:
