@@ -66,7 +66,7 @@ class Listener:
             except OSError:
                 return
             with one:
-                one.settimeout(2)
+                one.settimeout(0.3)
                 try:
                     self.heard += one.recv(1 << 16)
                     one.sendall(self._answer)
