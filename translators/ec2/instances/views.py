@@ -86,8 +86,9 @@ def listed_since(ctx: Context) -> dict[str, object]:
 
 
 def is_listed(ctx: Context) -> sa.ColumnElement[bool]:
-    """Answer `LISTED` with what it is to be told."""
-    return LISTED.params(listed_since(ctx))
+    """Say the same for one statement."""
+    since = listed_since(ctx)["listed_since"]
+    return sa.or_(Instance.phase != "terminated", Instance.terminated_at > since)
 
 
 def state(phase: lifecycle.Phase) -> InstanceStateTypeDef:
