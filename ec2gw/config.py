@@ -194,7 +194,6 @@ def save(config: Config) -> Path:
     ]
     if config.tls:
         document["tls"] = typed.plain(config.tls)
-    config.run.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = config.run / RESOLVED
     fresh = path.with_suffix(".new")
     fresh.write_text(json.dumps(document), encoding="utf-8")

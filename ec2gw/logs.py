@@ -17,6 +17,7 @@ from typing import Final
 
 LEVELS: Final = ("debug", "info", "warning", "error")
 _FIRST: Final = ("request", "instance", "host")
+_CHATTY: Final = ("alembic", "urllib3", "spnego")
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _PLAIN: Final = re.compile(r"[!#-<>-\[\]-~]+")
 
@@ -55,6 +56,8 @@ def begin(process: str, level: str = "info") -> None:
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
+    for chatty in _CHATTY:
+        logging.getLogger(chatty).setLevel(max(root.level, logging.WARNING))
     logging.captureWarnings(True)
 
 

@@ -39,7 +39,8 @@ _BACKLOG: Final = 1024
 _LOOK_SECONDS: Final = 0.1
 _IDLE_SECONDS: Final = 5.0
 _UNSETTLED_SECONDS: Final = 15.0
-_STOP_SECONDS: Final = 8.0
+_STOP_SECONDS: Final = 7.0
+_LABORATORY_STOP_SECONDS: Final = 1.5
 _HOPELESS_DEATHS: Final = 5
 """A child that dies so often before all was ready will not come up."""
 
@@ -55,7 +56,7 @@ def serve(resolved: Config, say: Callable[[str], None]) -> int:
 
     :raises Refused: before anything was started
     """
-    resolved.run.mkdir(mode=0o700, parents=True, exist_ok=True)
+    inventory.make_folders(resolved)
     try:
         lock = FileLock(resolved.run / LOCK)
     except Taken:
@@ -105,8 +106,9 @@ class _Service:
                 self._signals.wait(self._pause())
         finally:
             _log.info("stopping")
-            children.end([self._api], _STOP_SECONDS / 2)  # no new work, then the rest
-            children.end([child for child in self._all() if child is not self._api], _STOP_SECONDS)
+            children.end([self._api, self._engine], _STOP_SECONDS)
+            if self._laboratory is not None:  # after who still speaks to its hosts
+                children.end([self._laboratory], _LABORATORY_STOP_SECONDS)
             for name in (PIDS, ENDPOINT):
                 (self._config.run / name).unlink(missing_ok=True)
         return 0

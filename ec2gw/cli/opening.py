@@ -48,6 +48,7 @@ def configured(file: Path | None, **given: object) -> config.Config:
 def opened(resolved: config.Config) -> Iterator[tuple[Store, Vault]]:
     """Open the state beside a running service, or, without one, bring it up to date first."""
     try:
+        inventory.make_folders(resolved)
         lock = FileLock(resolved.run / "serve.lock")
     except Taken:
         store, vault = inventory.open_state(resolved, migrate=False)
