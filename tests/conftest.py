@@ -12,7 +12,10 @@ import sqlalchemy as sa
 from state import models, triggers
 from state.secrets import Vault
 from state.store import Store
+from tests.bound_plans import every_plan_binds
 from translators.settings import InstanceType, Settings
+
+__all__ = ["every_plan_binds"]  # a fixture for all tests
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,6 @@ import argparse
 import fcntl
 import ipaddress
 import json
-import logging
 import os
 import secrets
 import signal
@@ -24,6 +23,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+from ec2gw import logs
 from ec2gw.lab import agent
 from ec2gw.lab.cmdlets import LabMachine
 from ec2gw.lab.door.accounts import Account, Credentials
@@ -207,7 +207,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--listen", default="127.0.0.1:0", help="HOST:PORT of the first host")
     parser.add_argument("--pace", type=float, default=1.0, help="factor on all durations")
     options = parser.parse_args(arguments)
-    logging.basicConfig(stream=sys.stderr, format="level=%(levelname)s %(name)s %(message)s")
+    logs.begin("lab")
     stop_points.arm("lab")
     stopping = threading.Event()
 

@@ -16,7 +16,18 @@ from ec2gw.lab.cmdlets.objects import time
 from ec2gw.lab.cmdlets.shell import CMDLETS, Shell
 from ec2gw.lab.world import World, paths
 
-for _room in ("vms", "powering", "vhds", "drives", "nics", "firmware", "hosts", "cim", "files"):
+for _room in (
+    "vms",
+    "powering",
+    "vhds",
+    "drives",
+    "nics",
+    "firmware",
+    "integration",
+    "hosts",
+    "cim",
+    "files",
+):
     importlib.import_module(f"ec2gw.lab.cmdlets.{_room}")
 
 JOURNAL = "journal"
@@ -70,23 +81,34 @@ class LabMachine:
         for name in bound.arguments:
             if name not in simulated.parameters:
                 raise faults.not_simulated(activity, f"-{name}")
-        self._check_places(activity, bound.arguments)
+        self._check_places(do, bound.arguments)
         shell = Shell(self._world, self._name, activity, bound.set_name, bound.arguments)
-        objects = list(simulated.run(shell))
+        try:
+            objects = list(simulated.run(shell))
+        except paths.BadPath as bad:
+            text = f"The path '{bad}' is not valid."
+            raise faults.invalid_parameter(activity, text, str(bad)) from None
         return Invoked(objects, list(shell.warnings))
 
-    def _check_places(self, activity: str, arguments: Mapping[str, object]) -> None:
-        """Refuse what leads out of the root through a reparse point, as the agent does."""
+    def _check_places(self, do: str, arguments: Mapping[str, object]) -> None:
+        """Refuse what leads out of the root, as the agent does.
+
+        Its own functions work below the root alone; no path goes through a reparse point there.
+        """
         with self._world.reading(self._name) as session:
+            root = session.machine.root
+            path = arguments.get("Path")
+            # The root itself is made at the agent's start, and never removed.
+            at_root = do != "Agent\\Remove-Tree" and str(path).lower() == root.lower()
+            outside = path is not None and not at_root and not _is_below(str(path), root)
+            if do.startswith("Agent\\") and outside:
+                raise _unauthorised(f"not below the root: {path}")
             for value in arguments.values():
-                for text in value if isinstance(value, list) else [value]:
-                    if not isinstance(text, str) or not _is_below(text, session.machine.root):
-                        continue
-                    at = text
-                    while _is_below(at, session.machine.root):
+                for at in value if isinstance(value, list) else [value]:
+                    while isinstance(at, str) and _is_below(at, root):
                         file = session.file(at)
                         if file is not None and file.reparse:
-                            raise _reparse_point(activity, at)
+                            raise _unauthorised(f"a reparse point: {at}")
                         at = paths.parent(at)
 
     # -- the journal, a file below the root like any other
@@ -119,12 +141,10 @@ def _is_below(text: str, root: str) -> bool:
         return False
 
 
-def _reparse_point(activity: str, path: str) -> CmdletError:
-    text = f"a reparse point: {path}"
+def _unauthorised(text: str) -> CmdletError:
     return CmdletError(
         id=text,
         category="OperationStopped",
-        activity=activity,
         target=text,
         kind="System.UnauthorizedAccessException",
         hresult=(faults.ACCESS_DENIED,),

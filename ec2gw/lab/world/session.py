@@ -20,6 +20,7 @@ MAXIMUM_VIRTUAL_PROCESSORS = 2048
 MAXIMUM_PROCESSORS = {1: 64, 2: 240}
 MAXIMUM_MEMORY = {1: 1024 * GIB, 2: 12 * 1024 * GIB}
 """Per VM, by generation. Source: learn.microsoft.com, "Plan for Hyper-V scalability"."""
+APPEND_BYTES = 4096
 HOST_RESERVE = 4 * GIB
 """What the management operating system keeps for itself."""
 TEMPLATES = {"windows": "MicrosoftWindows", "linux": "MicrosoftUEFICertificateAuthority"}
@@ -222,7 +223,12 @@ class Session:
 
     def append(self, path: str, data: bytes) -> None:
         file = self.file(path)
-        self.write_chunk(path, file.size if file else 0, data)
+        end = file.size if file else 0
+        last = self._store.last_chunk(self.name, path)
+        # Few large pieces are read faster than many small ones.
+        if last is not None and len(last[1]) < APPEND_BYTES and last[0] + len(last[1]) == end:
+            end, data = last[0], last[1] + data
+        self.write_chunk(path, end, data)
 
     def content(self, path: str) -> bytes:
         file = self.file(path)

@@ -134,6 +134,14 @@ class Store:
         key = paths.key(path)
         self._write("REPLACE INTO chunks VALUES (?, ?, ?, ?)", host, key, offset, data)
 
+    def last_chunk(self, host: str, path: str) -> tuple[int, bytes] | None:
+        sql = (
+            "SELECT offset, bytes FROM chunks WHERE host = ? AND key = ?"
+            " ORDER BY offset DESC LIMIT 1"
+        )
+        row = self._connection.execute(sql, (host, paths.key(path))).fetchone()
+        return None if row is None else (int(row[0]), bytes(row[1]))
+
     def move_chunks(self, host: str, path: str, target: str) -> None:
         old, new = paths.key(path), paths.key(target)
         self._write("DELETE FROM chunks WHERE host = ? AND key = ?", host, new)
