@@ -23,7 +23,7 @@ from ec2gw.auth import origins, refusals, sigv4
 from ec2gw.auth.accounts import Account, Accounts, TooMany
 from ec2gw.auth.request import Request
 from ec2gw.wire import form, fragments, model, parse, render
-from state import models
+from state import models, stop_points
 from state.store import Store
 from translators import errors, registry, views, zones
 from translators.errors import Ec2Error
@@ -103,6 +103,7 @@ class Gateway:
         self.settling = threading.Lock()
 
     def answer(self, request: Request) -> Response:
+        stop_points.reach("api before request")
         began = time.perf_counter()
         exchange = Exchange(request, str(uuid.uuid4()), dt.datetime.now(dt.UTC))
         code = "-"
@@ -129,6 +130,7 @@ class Gateway:
             unknown=len(exchange.unknown),
             remote=request.remote,
         )
+        stop_points.reach("api after request")
         headers = (
             ("x-amzn-RequestId", exchange.id),
             ("Content-Type", "text/xml;charset=UTF-8"),

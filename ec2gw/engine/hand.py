@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
-from state import store
+from state import stop_points, store
 from translators import steps
 from translators.ec2.instances import intents, surveys
 from translators.hyperv import host as port
@@ -114,13 +114,19 @@ class Hand:
             return self._do(intent, decision.plan)
         return Later(_LATER)
 
+    def _run(
+        self, plan: port.Plan, *, fence: port.Fence | None = None, deadline_seconds: float
+    ) -> port.Answer:
+        stop_points.reach(f"engine before {plan.purpose}")
+        answer = self._host.run(plan, fence=fence, deadline_seconds=deadline_seconds)
+        stop_points.reach(f"engine after {plan.purpose}")
+        return answer
+
     # -- look
 
     def _look(self, intent: intents.Intent) -> vm.Sight:
         try:
-            answer = self._host.run(
-                vm.look(intent.vm_id, intent.id), deadline_seconds=_LOOK_SECONDS
-            )
+            answer = self._run(vm.look(intent.vm_id, intent.id), deadline_seconds=_LOOK_SECONDS)
             found = vm.seen(answer)
         except port.Failed as failed:
             if not vm.is_missing(failed.error.id):
@@ -129,9 +135,7 @@ class Hand:
         folder = True
         if intent.vm_id is None or not found:  # what was found by name may not be ours
             try:
-                answer = self._host.run(
-                    vm.look_at_folder(intent.id), deadline_seconds=_LOOK_SECONDS
-                )
+                answer = self._run(vm.look_at_folder(intent.id), deadline_seconds=_LOOK_SECONDS)
             except port.Failed as failed:
                 raise port.Unreachable(f"look at folder failed: {failed}") from failed
             folder = bool(answer.results["folder"])
@@ -157,7 +161,7 @@ class Hand:
             return None  # the intent changed: read it again
         fence = port.Fence(token, intent.id, intent.generation)
         try:
-            answer = self._host.run(plan, fence=fence, deadline_seconds=_CHANGE_SECONDS)
+            answer = self._run(plan, fence=fence, deadline_seconds=_CHANGE_SECONDS)
         except port.Failed as failed:
             self._log("plan-failed", intent, purpose=plan.purpose, error=failed)
             self._note(intent, token, plan.purpose, begun, ran=True, error=failed.error)
@@ -183,7 +187,7 @@ class Hand:
         fence = port.Fence(attempt.token, intent.id, intent.generation)
         burn = port.Plan("burn", (), changes=True)
         try:
-            self._host.run(burn, fence=fence, deadline_seconds=_LOOK_SECONDS)
+            self._run(burn, fence=fence, deadline_seconds=_LOOK_SECONDS)
         except port.Token as known:
             return self._known(
                 intent, attempt.token, attempt.purpose, attempt.begun_at, known, attempt.generation

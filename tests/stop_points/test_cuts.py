@@ -1,0 +1,88 @@
+"""A launch of three and a terminate of three, cut at every place, each process in turn.
+
+After each cut the process is started again until all is quiet; then the laboratory's world is
+held against what the API answered: every answered instance is what it should be, no VM is there
+twice, none is left, none is unknown.
+
+EC2GW_STOP_EVERY=N cuts at every N-th place only (default 12, the sample of the usual run).
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from tests.stop_points.trio import Trio
+
+EVERY = int(os.environ.get("EC2GW_STOP_EVERY", "12"))
+IMAGE = "ami-0ec20000000000001"
+
+
+@pytest.fixture(scope="module")
+def trio(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Trio]:
+    made = Trio(tmp_path_factory.mktemp("trio"))
+    yield made
+    made.close()
+
+
+def answered(trio: Trio, call: Callable[[], Any]) -> Any:
+    """Call the API while its process may die and is started again."""
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(call)
+        done = threading.Event()
+        future.add_done_callback(lambda _future: done.set())
+        trio.until(done.is_set, "the API answers")
+        return future.result()
+
+
+def rest(trio: Trio, ids: list[str], state: str) -> None:
+    def holds() -> bool:
+        return bool(answered(trio, lambda: trio.states(ids)) == [state] * len(ids))
+
+    trio.until(holds, f"all are {state}")
+
+
+def launch_and_terminate(trio: Trio, run: int) -> None:
+    """One run: three launched, seen to run, terminated, seen to be gone."""
+    launched = answered(
+        trio,
+        lambda: trio.ec2.run_instances(
+            ImageId=IMAGE, MinCount=3, MaxCount=3, ClientToken=f"run-{run}"
+        ),
+    )
+    ids = [one["InstanceId"] for one in launched["Instances"]]
+    rest(trio, ids, "running")
+    vms = trio.vms()
+    assert sorted(vm["name"] for vm in vms) == sorted(ids)
+    assert {vm["state"] for vm in vms} == {"Running"}
+    assert trio.folders() == set(ids)
+    answered(trio, lambda: trio.ec2.terminate_instances(InstanceIds=ids))
+    rest(trio, ids, "terminated")
+    assert trio.vms() == []
+    assert trio.folders() == set()
+
+
+@pytest.mark.stop_points
+@pytest.mark.timeout(3000)
+@pytest.mark.parametrize("process", ["api", "engine", "lab"])
+def test_no_cut_loses_or_doubles_anything(trio: Trio, process: str) -> None:
+    base = {"api": 100_000, "engine": 200_000, "lab": 300_000}[process]
+    trio.plan(base, "none", 0)
+    launch_and_terminate(trio, base)
+    places = trio.passed(base, process)
+    assert places > 10
+    cuts = 0
+    for at in range(1, places + 1, EVERY):
+        run = base + at
+        trio.plan(run, process, at)
+        launch_and_terminate(trio, run)
+        if trio.cut(run) is not None:
+            cuts += 1
+    assert cuts >= (places // EVERY) * 0.8
+    assert trio.deaths >= cuts
+    print(f"{process}: {places} places, cut at {cuts} of them, nothing lost, nothing doubled")
