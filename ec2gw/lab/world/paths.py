@@ -5,11 +5,14 @@ Source: learn.microsoft.com, "Naming Files, Paths, and Namespaces"; System.IO.Pa
 
 from __future__ import annotations
 
+import functools
+
 
 class BadPath(ValueError):
     """Not an absolute path on a local drive."""
 
 
+@functools.lru_cache(maxsize=4096)
 def canonical(path: str) -> str:
     r"""Bring ``C:/a/./b/../c`` into the form ``C:\a\c``; UNC and ``\\?\`` are refused."""
     text = path.replace("/", "\\")
