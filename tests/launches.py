@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from state import ids, lifecycle, models
 from state.store import Store
-from translators import registry
+from translators.ec2.instances import describe, intents, launch, power, status
 from translators.registry import ACTIONS, Context
 from translators.settings import Settings
 from translators.views import Fragments
@@ -23,8 +23,8 @@ from translators.views import Fragments
 NOW: Final = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 GIB: Final = 2**30
 REGION: Final = "us-east-1"
-
-registry.load_families()
+ROOMS: Final = (describe, launch, power, status)
+"""Imported for the actions that they register."""
 
 
 class Cloud:
@@ -97,7 +97,6 @@ class Cloud:
 
     def found(self, event: lifecycle.Found, *instance_ids: str) -> None:
         """Let the engine find so."""
-        from translators.ec2.instances import intents
 
         def work(session: Any) -> None:
             query = sa.select(models.Instance).where(models.Instance.id.in_(instance_ids))

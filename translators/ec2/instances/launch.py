@@ -22,7 +22,7 @@ from state.models import (
     Volume,
     Work,
 )
-from translators import errors
+from translators import errors, zones
 from translators.ec2.instances import (
     addresses,
     block_devices,
@@ -48,6 +48,16 @@ _COUNT: Final = sa.select(sa.func.count()).where(
     Instance.region == sa.bindparam("region"),
     Instance.phase.in_([phase for phase in lifecycle.PHASES if phase != "terminated"]),
 )
+_LAUNCHED: Final = (
+    sa.select(Instance.key)
+    .join(Reservation, Reservation.key == Instance.reservation_key)
+    .where(
+        Reservation.id == sa.bindparam("reservation"),
+        Reservation.account_key == sa.bindparam("account"),
+        views.LISTED,
+    )
+    .order_by(Instance.key)
+)
 _INSERT: Final[Mapping[type[Any], Any]] = {
     model: sa.insert(model).returning(model.key, sort_by_parameter_order=True)
     for model in (Reservation, Instance, NetworkInterface, Volume)
@@ -71,17 +81,9 @@ def replay(ctx: Context, answer: Mapping[str, Any]) -> Result:
 
     :raises Ec2Error: ``IdempotentInstanceTerminated``
     """
-    query = (
-        sa.select(Instance.key)
-        .join(Reservation, Reservation.key == Instance.reservation_key)
-        .where(
-            Reservation.id == answer["ReservationId"],
-            Reservation.account_key == ctx.account_key,
-            views.is_listed(ctx),
-        )
-        .order_by(Instance.key)
-    )
-    keys = list(ctx.session.connection().scalars(query))
+    asked = {"reservation": answer["ReservationId"], "account": ctx.account_key}
+    found = ctx.session.connection().scalars(_LAUNCHED, {**asked, **views.listed_since(ctx)})
+    keys = list(found)
     made = views.load(ctx, keys)
     if all(shown["State"]["Name"] == "terminated" for shown in made.values()):
         raise errors.idempotent_instance_terminated()
@@ -149,7 +151,7 @@ def _place(
     offers.sort(key=lambda offer: offer[:2], reverse=True)
     fitting = [offer for offer in offers if offer[0] >= launch.minimum]
     if not fitting:
-        raise _no_capacity(ctx, launch, candidates)
+        raise _no_capacity(ctx, launch, candidates, need, disk_bytes)
     if launch.private_ip is not None:
         _, _, hosts, subnet = fitting[0]
         return _Place(subnet, hosts[:1], [addresses.claim(ctx, subnet, launch.private_ip)])
@@ -161,11 +163,25 @@ def _place(
 
 
 def _no_capacity(
-    ctx: Context, launch: requested.Launch, candidates: Sequence[Any]
+    ctx: Context,
+    launch: requested.Launch,
+    candidates: Sequence[Any],
+    need: placement.Need,
+    disk_bytes: int,
 ) -> errors.Ec2Error:
-    if len(candidates) > 1:
-        return instance_errors.insufficient_capacity_anywhere(launch.type.name)
-    return errors.insufficient_instance_capacity(launch.type.name, candidates[0].zone, [])
+    name = launch.type.name
+    if launch.subnet_id is None and launch.zone is None and launch.zone_id is None:
+        return instance_errors.insufficient_capacity_anywhere(name)
+    zone = candidates[0].zone
+    others = [one for one in zones.zones(ctx.session, ctx.region) if one.name != zone]
+    rooms = placement.rooms(ctx, [other.letter for other in others])
+    roomy = [
+        other.name
+        for other in others
+        if len(placement.place(rooms.get(other.letter, ()), need, disk_bytes, launch.minimum))
+        == launch.minimum
+    ]
+    return errors.insufficient_instance_capacity(name, zone, roomy)
 
 
 # -- rows

@@ -147,8 +147,7 @@ def _find(ctx: Context, wanted: Sequence[str]) -> list[Any]:
 
     :raises Ec2Error: ``InvalidInstanceID.Malformed``, ``InvalidInstanceID.NotFound``
     """
-    where = (views.is_listed(ctx),)
-    keys = [key for key, _ in listing.find(ctx, RESOURCE, wanted, where=where).values()]
+    keys = [key for key, _ in listing.find(ctx, RESOURCE, wanted).values()]
     rows = ctx.session.connection().execute(_ROWS, {"keys": keys})
     found = {row.key: row for row in rows}
     return [found[key] for key in keys]

@@ -36,6 +36,7 @@ _GRACE: Final = dt.timedelta(minutes=5)
 _SURVEYS_MISSED: Final = 3
 """After so many of the longest intervals without a survey nobody knows how a host is."""
 _RUNNING: Final = ("running", "rebooting")
+_IS_RUNNING: Final = Instance.phase.in_(_RUNNING)
 _HEARTBEATS: Final[Mapping[str, str]] = {
     "OkApplicationsHealthy": "ok",
     "OkApplicationsUnknown": "ok",  # the usual one of a Linux guest
@@ -197,6 +198,9 @@ RESOURCE: Final = listing.Resource(
     not_found=errors.invalid_instance_id_not_found,
     filters=FILTERS,
     view=_view,
+    exists=views.LISTED,
+    parameters=views.listed_since,
+    cut_max_results=True,
 )
 
 
@@ -209,10 +213,6 @@ def describe_instance_status(ctx: Context, request: DescribeInstanceStatusReques
     named = request.get("InstanceIds", ())
     if len(named) > _MOST_IDS:
         raise errors.too_many_ids(len(named), _MOST_IDS, "instance")
-    asked: dict[str, Any] = dict(request)
-    if not request.get("IncludeAllInstances"):
-        # As a filter, for an instance that exists and does not run is left out, not unknown.
-        running = {"Name": "instance-state-name", "Values": ["running"]}
-        asked["Filters"] = [*request.get("Filters", ()), running]
-    page = listing.describe(ctx, RESOURCE, asked, where=(views.is_listed(ctx),))
+    narrow = () if request.get("IncludeAllInstances") else (_IS_RUNNING,)
+    page = listing.describe(ctx, RESOURCE, request, narrow=narrow)
     return page.answer("InstanceStatuses", page.views())

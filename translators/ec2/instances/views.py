@@ -80,15 +80,7 @@ LISTED: Final = sa.or_(
 
 def listed_since(ctx: Context) -> dict[str, object]:
     """Answer what `LISTED` is to be told."""
-    return {
-        "listed_since": ctx.now - dt.timedelta(seconds=ctx.settings.terminated_visible_seconds)
-    }
-
-
-def is_listed(ctx: Context) -> sa.ColumnElement[bool]:
-    """Say the same for one statement."""
-    since = listed_since(ctx)["listed_since"]
-    return sa.or_(Instance.phase != "terminated", Instance.terminated_at > since)
+    return {"listed_since": ctx.now - dt.timedelta(seconds=ctx.settings.terminated_visible_seconds)}
 
 
 def state(phase: lifecycle.Phase) -> InstanceStateTypeDef:
