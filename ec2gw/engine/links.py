@@ -45,4 +45,5 @@ def make(session: Session, vault: secrets.Vault, host_key: int, epoch: int) -> p
         allowed=allowed.ALLOWED,
         paths=allowed.PATHS,
         epoch=epoch,
+        name=host.name,
     )

@@ -23,7 +23,6 @@ from ec2gw.winrm import (
     endpoint,
     exchange,
     framing,
-    logline,
     reply,
     request,
     session,
@@ -43,7 +42,7 @@ _MOST_WORKERS_FOR_A_READ = 3
 class HostLink(Host):
     """Thread-safe. Nothing is connected before the first `run`, `connect` or `check`.
 
-    With `epoch` None it speaks with the epoch that the host has seen, and may only read.
+    `name` is what log lines call the host. With `epoch` None it speaks with the epoch that the host has seen, and may only read.
     `on_event` gets what is logged, an event and its fields, from any thread: it takes note and
     returns at once, without asking anything of the link.
     """
@@ -57,11 +56,13 @@ class HostLink(Host):
         allowed: Mapping[str, Sequence[str]],
         paths: Mapping[str, Sequence[str]],
         epoch: int | None,
+        name: str | None = None,
         limits: timing.Timing | None = None,
         clock: Callable[[], float] = time.monotonic,
         on_event: Callable[[str, Mapping[str, object]], None] | None = None,
     ) -> None:
         self._address = address
+        self._name = name
         self._epoch = epoch
         self._limits = limits or timing.Timing()
         self._on_event = on_event
@@ -341,12 +342,14 @@ class HostLink(Host):
 
     def _tell(self, event: str, /, **fields: object) -> None:
         level = logging.WARNING if event in _ALARMS else logging.INFO
-        told = {"link": self._address.endpoint, **fields}
-        log.log(level, "%s", logline.line(event, told))
+        told = {"host": self._name, "link": self._address.endpoint, **fields}
+        shown = {key: str(value)[:_LONGEST] for key, value in told.items() if value is not None}
+        log.log(level, event, extra=shown)
         if self._on_event is not None:
             self._on_event(event, told)
 
 
+_LONGEST = 300
 _ALARMS = {"sign-in-refused", "start-failed", "worker-fault"}
 
 

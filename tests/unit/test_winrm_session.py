@@ -11,7 +11,7 @@ import urllib3.exceptions
 import winrm.transport
 from winrm import exceptions as winrm_exceptions
 
-from ec2gw.winrm import adapter, endpoint, logline, session, timing
+from ec2gw.winrm import adapter, endpoint, session, timing
 
 
 def fault(code: int | None) -> winrm_exceptions.WSManFaultError:
@@ -142,9 +142,3 @@ def test_kerberos_without_its_library_says_what_is_missing() -> None:
     address = endpoint.HostAddress("http://127.0.0.1:9", "kerberos")
     with pytest.raises(session.Unusable, match="pykerberos"):
         session.Connection(address, timing.Timing()).create_shell()
-
-
-def test_a_log_line_is_fields_whatever_their_values_hold() -> None:
-    line = logline.line("x", {"cause": 'a "b"\nevent=forged', "code": 5, "none": None})
-    assert line == 'event=x cause="a \\"b\\"\\nevent=forged" code=5'
-    assert len(logline.line("x", {"long": "y" * 5000})) < 400
