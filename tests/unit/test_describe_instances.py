@@ -100,9 +100,8 @@ def test_private_names_are_those_of_the_region(cloud: Cloud) -> None:
     with cloud.store.read() as session:
         ctx = cloud.context(session)
         ctx.region = "eu-central-1"
-        view = views.load(ctx, [cloud.instance(instance_id).key])
-    [shown] = view.values()
-    assert shown["PrivateDnsName"] == "ip-172-31-0-9.eu-central-1.compute.internal"
+        [elsewhere] = views.load(ctx, [cloud.instance(instance_id).key]).values()
+    assert elsewhere["PrivateDnsName"] == "ip-172-31-0-9.eu-central-1.compute.internal"
 
 
 # -- terminated
