@@ -1,0 +1,90 @@
+"""Every filter that EC2 documents for an action on offer is known here, by botocore's own text.
+
+Source: botocore, data/ec2/2016-11-15/service-2.json, documentation of each Filters member.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from typing import Any
+
+import botocore.session
+import pytest
+
+from state.store import Store
+from tests.reads import Reads
+from translators.registry import ACTIONS
+from translators.settings import Settings
+
+_TEXT = re.compile(r"</?(?:ul|li|p)>|<code>(.*?)</code>")
+_LEAST_DOCUMENTED = 3
+
+
+@functools.cache
+def documented() -> dict[str, list[str]]:
+    """Action -> the filters that its documentation lists, for the actions on offer."""
+    model = botocore.session.get_session().get_service_model("ec2")
+    found: dict[str, list[str]] = {}
+    for service, name in sorted(ACTIONS):
+        shape = model.operation_model(name).input_shape if service == "ec2" else None
+        if shape is not None and "Filters" in shape.members:
+            found[name] = _names(shape.members["Filters"].documentation)
+    return found
+
+
+def _names(documentation: str) -> list[str]:
+    """The first code word of each item of the outer list; inner lists hold values."""
+    names: list[str] = []
+    depth, fresh = 0, False
+    for match in _TEXT.finditer(documentation):
+        word = match.group(0)
+        if word == "<ul>":
+            depth += 1
+        elif word == "</ul>":
+            depth -= 1
+        elif word == "<li>":
+            fresh = depth == 1
+        elif word.startswith("<code>") and fresh:
+            names.append(match.group(1).strip())
+            fresh = False
+    return names
+
+
+def _asked(name: str) -> str:
+    """The name as a client would send it: `tag` and `tag:&lt;key&gt;` stand for any key."""
+    return "tag:Owner" if name in ("tag", "tag:&lt;key&gt;") else name
+
+
+@pytest.fixture
+def reads(store: Store, settings: Settings) -> Reads:
+    made = Reads(store, settings)
+    made.run(2)
+    return made
+
+
+def test_the_documentation_is_read_as_it_is_written() -> None:
+    assert documented()["DescribeTags"] == ["key", "resource-id", "resource-type", "tag", "value"]
+    assert len(documented()) >= 16
+    assert all(len(names) >= _LEAST_DOCUMENTED for names in documented().values())
+    assert len(documented()["DescribeInstances"]) > 100
+
+
+@pytest.mark.parametrize("action", sorted(documented()))
+def test_every_documented_filter_is_known_and_means_something(reads: Reads, action: str) -> None:
+    whole = items(reads.call(action))
+    for name in documented()[action]:
+        for values in (["*"], ["no such value"], ["a", "b?"], []):
+            asked: Any = [{"Name": _asked(name), "Values": values}]
+            found = items(reads.call(action, Filters=asked))
+            assert all(one in whole for one in found), name
+            if values in ([], ["no such value"]):
+                assert found == [], name
+
+
+def items(answer: dict[str, Any]) -> list[Any]:
+    """The one list of the answer; of instances, without their reservations."""
+    [listed] = [one for one in answer.values() if isinstance(one, list)]
+    if "Reservations" in answer:
+        return [one for reservation in listed for one in reservation["Instances"]]
+    return list(listed)
