@@ -257,7 +257,8 @@ def test_no_path_leaves_the_root_or_means_a_device(
 
 
 def test_paths_are_joined_to_the_root(host: ToyHost, driver: Driver) -> None:
-    paths = [{"$path": "images/A_b-1.2.vhdx"}, {"$path": "journals"}, {"$path": "tmp"}, {"$path": "a" * 100}]
+    places = ["images/A_b-1.2.vhdx", "journals", "tmp", "a" * 100]
+    paths = [{"$path": place} for place in places]
     assert driver.ask([call("New-VHD", {"Path": paths})])["ok"]
     [made] = host.ran("New-VHD")
     below = ["images\\A_b-1.2.vhdx", "journals", "tmp", "a" * 100]

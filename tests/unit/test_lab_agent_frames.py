@@ -115,6 +115,7 @@ def test_another_agents_text_is_refused_in_words(host: ToyHost) -> None:
         {"modules": "Hyper-V"},
         {"allowed": {"Hyper-V\\Get-VM": "Id"}},
         {"allowed": []},
+        {"allowed": {"Agent\\Invoke-Expression": ["Command"]}, "paths": {}},
         {"paths": {"Hyper-V\\Get-VM": ["Path"]}},
         {"paths": {"Hyper-V\\Remove-VM": ["Path"]}},
         {"more": 1},

@@ -15,6 +15,17 @@ _NUMBER = re.compile(r"[0-9]{1,15}")
 _TOKEN = re.compile(r"[0-9a-f]{32}")
 _SUBJECT = re.compile(r"[a-z]{1,16}-[0-9a-f]{1,32}")
 _MEMBERS = ("id", "epoch", "calls", "token", "subject", "generation")
+_OWN = frozenset(
+    {
+        "Agent\\Complete-File",
+        "Agent\\Compress-Journal",
+        "Agent\\Get-FileState",
+        "Agent\\New-Folder",
+        "Agent\\Remove-Tree",
+        "Agent\\Test-Root",
+        "Agent\\Write-FileChunk",
+    }
+)
 _ROOT = re.compile(r"[A-Za-z]:(\\[^\\/:*?\"<>|\x00-\x1f]*[^\\/:*?\"<>|\x00-\x1f. ])+")
 
 
@@ -87,6 +98,9 @@ def read_setup(message: object) -> Setup:
     modules = _texts(message["modules"], "modules")
     allowed = _table(message["allowed"], "allowed")
     paths = _table(message["paths"], "paths")
+    for do in allowed:
+        if do.startswith("Agent\\") and do not in _OWN:
+            raise BadRequest(f"no function of ours: {do}")
     for do, names in paths.items():
         if not names <= allowed.get(do, frozenset()):
             raise BadRequest(f"a path of what is not allowed: {do}")

@@ -11,7 +11,7 @@ param(
 Set-StrictMode -Version 3
 $ErrorActionPreference = 'Stop'
 $MaxLine = 1MB; $MaxText = 8MB
-# 5.1 writes an array that a function returned as {value, Count} while arrays have this alias.
+# 5.1 writes some arrays as {value, Count} while they have that alias (PowerShell#3222).
 if ($PSVersionTable.PSVersion.Major -lt 6) { Remove-TypeData -TypeName System.Array }
 
 # ---- what runs inside a lane (a runspace of the pool): functions only, no state but their arguments and where the root is
