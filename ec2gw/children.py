@@ -8,6 +8,7 @@ Source: Python documentation, "subprocess"; signal(7).
 from __future__ import annotations
 
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from typing import Final
 
 FIRST_PAUSE_SECONDS: Final = 0.2
 LONGEST_PAUSE_SECONDS: Final = 10.0
+PARENT_VARIABLE: Final = "EC2GW_PARENT"
 _CALM_SECONDS: Final = 60.0
 """Who ran so long starts anew with the shortest pause."""
 
@@ -58,6 +60,7 @@ class Child:
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr.fileno(),  # ours is for what the operator pastes
             pass_fds=tuple(self.descriptors),
+            env={**os.environ, PARENT_VARIABLE: str(os.getpid())},
             start_new_session=True,  # a Ctrl-C is for the parent alone: it ends the others in order
         )
         _log.info("child-started", extra={"child": self.name, "pid": self.process.pid})
@@ -73,6 +76,12 @@ class Child:
         fields = {"child": self.name, "how": how, "deaths": self.deaths}
         _log.warning("child-died", extra=fields)
         self.process = None
+
+
+def parent() -> int:
+    """Say whose child this process is, even if that one is gone already."""
+    told = os.environ.get(PARENT_VARIABLE, "")
+    return int(told) if told.isdecimal() else os.getppid()
 
 
 def end(children: Sequence[Child], within_seconds: float) -> None:

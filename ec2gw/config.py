@@ -34,10 +34,11 @@ _NOT_KEYS: Final = (
     "EC2GW_CONFIG",
     "EC2GW_HOST_SECRET",
     "EC2GW_LAB_",
+    "EC2GW_PARENT",
     "EC2GW_STOP_",
     "EC2GW_TEST_",
 )
-"""Beginnings of variables that are no keys: the file's path, one command's, those of tests."""
+"""Beginnings of variables that are no keys: the file's path, our own, those of tests."""
 DEFAULT_LISTEN: Final = "127.0.0.1:8773"
 """The port at which private EC2 endpoints have been since Eucalyptus."""
 RESOLVED: Final = "config.json"

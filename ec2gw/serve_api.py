@@ -29,7 +29,7 @@ from granian.net import SocketHolder  # type: ignore[attr-defined]
 from granian.server.common import AbstractServer
 from granian.server.mt import MTServer
 
-from ec2gw import config, inventory, logs, pipeline, web
+from ec2gw import children, config, inventory, logs, pipeline, web
 from ec2gw.auth.accounts import Accounts
 from ec2gw.engine import wake
 from state import stop_points
@@ -92,7 +92,7 @@ def application(resolved: config.Config, store: Store) -> flask.Flask:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parent = os.getppid()
+    parent = children.parent()
     parser = argparse.ArgumentParser(prog="ec2gw.serve_api")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--socket", type=int, required=True)

@@ -13,6 +13,7 @@ import contextlib
 import http.client
 import json
 import logging
+import os
 import select
 import signal
 import socket
@@ -239,7 +240,8 @@ def _listen(resolved: Config) -> Iterator[socket.socket]:
             (resolved.host, resolved.port), family=family, backlog=_BACKLOG
         )
     except OSError as error:
-        reason = error.strerror or str(error)
+        # Python's own text repeats the address; resolving a name has no number.
+        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
         raise Refused(f"cannot listen on {resolved.listen}: {reason} (see --listen)") from None
     with listener:
         listener.set_inheritable(True)

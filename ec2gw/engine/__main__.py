@@ -13,7 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Final
 
-from ec2gw import config, inventory, logs
+from ec2gw import children, config, inventory, logs
 from ec2gw.engine.service import Engine
 from state import stop_points
 from state.store import Store
@@ -23,7 +23,7 @@ _PARENT_POLL_SECONDS: Final = 0.5
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parent = os.getppid()
+    parent = children.parent()
     parser = argparse.ArgumentParser(prog="ec2gw.engine")
     parser.add_argument("--data", type=Path, required=True)
     options = parser.parse_args(arguments)
