@@ -37,7 +37,7 @@ ROOT = "/dev/sda1"
 @pytest.mark.parametrize(
     ("request_", "code", "message"),
     [
-        ({"ImageId": ""}, "MissingParameter", "The request must contain the parameter ImageId"),
+        ({"ImageId": ""}, "MissingParameter", "The request must contain the parameter imageId"),
         (
             {"ImageId": "ami-xyz"},
             "InvalidAMIID.Malformed",

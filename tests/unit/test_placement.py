@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from state import models
 from state.store import Store
-from tests.launches import GIB, Cloud
+from tests.launches import GIB, NOW, Cloud
 from translators.ec2.instances import placement
 from translators.ec2.instances.placement import Need, Room
 from translators.errors import Ec2Error
@@ -90,6 +90,19 @@ def test_a_host_that_cannot_be_launched_on_has_no_room(
     with pytest.raises(Ec2Error) as caught:
         cloud.run()
     assert (caught.value.code, caught.value.status) == ("InsufficientInstanceCapacity", 500)
+
+
+def test_nothing_is_launched_before_a_restored_state_knows_its_hosts(cloud: Cloud) -> None:
+    def restored(session: Any) -> None:
+        session.add(models.Deployment(id="d", recovering=True, created_at=NOW))
+
+    cloud.store.write(restored)
+    with pytest.raises(Ec2Error) as caught:
+        cloud.run()
+    assert caught.value.status == 500
+    [deployment] = cloud.rows(models.Deployment)
+    cloud.update(models.Deployment, deployment.key, recovering=False)
+    cloud.run()
 
 
 def test_without_a_zone_the_one_with_the_most_room_is_taken(cloud: Cloud) -> None:

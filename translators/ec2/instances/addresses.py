@@ -108,20 +108,29 @@ def take(ctx: Context, subnet: Any, most: int) -> list[str]:
     return found
 
 
-def claim(ctx: Context, subnet: Any, text: str) -> str:
-    """Check the one address that a launch asks for.
+def holder(subnets: Sequence[Any], text: str) -> Any:
+    """Find the subnet that an address asked for lies in.
 
-    :raises Ec2Error: ``InvalidParameterValue``, ``InvalidIPAddress.InUse``
+    :raises Ec2Error: ``InvalidParameterValue``
     """
     try:
         address = ipaddress.IPv4Address(text)
     except ValueError:
         sentence = f"invalid value for parameter address: {text}"
         raise errors.invalid_parameter_value_text(sentence) from None
-    if address not in ipaddress.IPv4Network(subnet.cidr):
-        sentence = f"Address {text} does not fall within the subnet's address range"
-        raise errors.invalid_parameter_value_text(sentence)
-    if int(address) not in of(subnet):
+    for subnet in subnets:
+        if address in ipaddress.IPv4Network(subnet.cidr):
+            return subnet
+    sentence = f"Address {text} does not fall within the subnet's address range"
+    raise errors.invalid_parameter_value_text(sentence)
+
+
+def claim(ctx: Context, subnet: Any, text: str) -> str:
+    """Check that an address of the subnet may be given out.
+
+    :raises Ec2Error: ``InvalidParameterValue``, ``InvalidIPAddress.InUse``
+    """
+    if int(ipaddress.IPv4Address(text)) not in of(subnet):
         raise errors.address_reserved(text)
     if _used(ctx, subnet.network_key, [text]):
         raise errors.invalid_ip_address_in_use(text)

@@ -17,7 +17,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from state import lifecycle
-from state.models import Host, Instance, Volume
+from state.models import Deployment, Host, Instance, Volume
 from translators.registry import Context
 from translators.settings import GIB, MIB
 
@@ -51,6 +51,8 @@ _OPEN: Final = _SURVEYED.where(
     Host.zone_letter.in_(sa.bindparam("letters", expanding=True)),
     Host.state == "active",
     Host.reachable,
+    # After a restore VMs may hold addresses that the state does not know of.
+    sa.not_(sa.exists().where(Deployment.recovering)),
 )
 _NAMED: Final = _SURVEYED.where(Host.key.in_(sa.bindparam("hosts", expanding=True)))
 _USED: Final = (

@@ -80,7 +80,7 @@ def read(ctx: Context, request: RunInstancesRequestTypeDef) -> Launch:
     minimum, maximum = _counts(request)
     image_id = request.get("ImageId")
     if not image_id:
-        raise errors.missing_parameter("ImageId")
+        raise errors.missing_parameter("imageId")
     if not ids.is_well_formed("ami", image_id):
         raise errors.invalid_ami_id_malformed(image_id)
     kind = _type(ctx, request)

@@ -1,0 +1,246 @@
+"""The rows that a launch writes, and how they are answered without being read back.
+
+Source: EC2 API Reference, RunInstances.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import sqlalchemy as sa
+
+from state import ids
+from state.models import Instance, InterfaceGroup, NetworkInterface, Reservation, Tag, Volume
+from translators.ec2.instances import block_devices, placement, requested, views
+from translators.registry import Context, Result
+
+if TYPE_CHECKING:
+    from types_boto3_ec2.type_defs import InstanceTypeDef
+
+_INSERT: Final[Mapping[type[Any], Any]] = {
+    model: sa.insert(model).returning(model.key, sort_by_parameter_order=True)
+    for model in (Reservation, Instance, NetworkInterface, Volume)
+}
+_INSERT_GROUPS: Final = sa.insert(InterfaceGroup)
+_INSERT_TAGS: Final = sa.insert(Tag)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is launched."""
+
+    image: Any
+    root: block_devices.Root
+    need: placement.Need
+    public_key: str | None
+    groups: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a launch goes: a subnet, and for each instance a host and an address."""
+
+    subnet: Any
+    hosts: Sequence[int]
+    addresses: Sequence[str]
+
+
+def write(ctx: Context, launch: requested.Launch, subject: Subject, place: Place) -> Result:
+    connection = ctx.session.connection()
+    owner = {"account_key": ctx.account_key, "region": ctx.region}
+    reservation_id = ids.mint("r")
+    [reservation_key] = _insert(connection, Reservation, [{"id": reservation_id, **owner}])
+    rows = [
+        {
+            "id": ids.mint("i"),
+            **owner,
+            "reservation_key": reservation_key,
+            "launch_index": index,
+            "host_key": host_key,
+            **_instance(ctx, launch, subject, place.subnet),
+        }
+        for index, host_key in enumerate(place.hosts)
+    ]
+    keys = _insert(connection, Instance, rows)
+    interfaces = [
+        {**owner, **_interface(ctx, launch, place.subnet, key, address)}
+        for key, address in zip(keys, place.addresses, strict=True)
+    ]
+    interface_keys = _insert(connection, NetworkInterface, interfaces)
+    connection.execute(
+        _INSERT_GROUPS,
+        [
+            {"interface_key": interface_key, "group_key": group.key}
+            for interface_key in interface_keys
+            for group in subject.groups
+        ],
+    )
+    volumes = [
+        {**owner, **_volume(ctx, subject, place.subnet.zone, key, host_key)}
+        for key, host_key in zip(keys, place.hosts, strict=True)
+    ]
+    volume_keys = _insert(connection, Volume, volumes)
+    made = {
+        "instance": list(zip(keys, rows, strict=True)),
+        "network-interface": list(zip(interface_keys, interfaces, strict=True)),
+        "volume": list(zip(volume_keys, volumes, strict=True)),
+    }
+    tags = [
+        {
+            "resource_type": kind,
+            "resource_key": key,
+            "resource_id": row["id"],
+            "key": name,
+            "value": value,
+            **owner,
+        }
+        for kind, listed in made.items()
+        for name, value in launch.tags[kind].items()
+        for key, row in listed
+    ]
+    if tags:
+        connection.execute(_INSERT_TAGS, tags)
+    ctx.wake.update(place.hosts)
+    shown = _shown(ctx, launch, subject, place, list(zip(rows, interfaces, volumes, strict=True)))
+    return answer(ctx, reservation_id, shown)
+
+
+def _insert(
+    connection: sa.Connection, model: type[Any], rows: Sequence[dict[str, Any]]
+) -> list[int]:
+    """Insert the rows in bulk; answer their keys in the same order."""
+    return list(connection.execute(_INSERT[model], rows).scalars())
+
+
+def _instance(
+    ctx: Context, launch: requested.Launch, subject: Subject, subnet: Any
+) -> dict[str, Any]:
+    image = subject.image
+    options = launch.options
+    if subject.public_key is not None:
+        # The guest gets it from here: the pair may be deleted before the guest is made.
+        options = {**launch.options, "PublicKey": subject.public_key}
+    return {
+        "image_id": image.id,
+        "image_key": image.key,
+        "type": launch.type.name,
+        "processors": subject.need.processors,
+        "memory_bytes": subject.need.memory_bytes,
+        "key_name": launch.key_name,
+        "zone": subnet.zone,
+        "vpc_key": subnet.vpc_key,
+        "subnet_key": subnet.key,
+        "phase": "pending",
+        "generation": 1,
+        "phase_since": ctx.now,
+        "launch_time": ctx.now,
+        "state_reason_code": None,
+        "state_reason_message": None,
+        "transition_reason": "",
+        "source_dest_check": True,
+        "platform": image.platform,
+        "vm_generation": image.generation,
+        "root_device_name": image.root_device_name,
+        "options": options,
+        **launch.columns,
+    }
+
+
+def _interface(
+    ctx: Context, launch: requested.Launch, subnet: Any, instance_key: int, address: str
+) -> dict[str, Any]:
+    return {
+        "id": ids.mint("eni"),
+        "vpc_key": subnet.vpc_key,
+        "subnet_key": subnet.key,
+        "network_key": subnet.network_key,
+        "zone": subnet.zone,
+        "description": launch.interface_description,
+        "mac": ids.mint_mac(),
+        "private_ip": address,
+        "source_dest_check": True,
+        "status": "in-use",
+        "instance_key": instance_key,
+        "device_index": 0,
+        "attachment_id": ids.mint("eni-attach"),
+        "attachment_status": "attaching",
+        "attach_time": ctx.now,
+        "delete_on_termination": True,
+    }
+
+
+def _volume(
+    ctx: Context, subject: Subject, zone: str, instance_key: int, host_key: int
+) -> dict[str, Any]:
+    root = subject.root
+    return {
+        "id": ids.mint("vol"),
+        "zone": zone,
+        "host_key": host_key,
+        "size_gib": root.size_gib,
+        "type": root.type,
+        "iops": root.iops,
+        "throughput": root.throughput,
+        "snapshot_id": subject.image.snapshot_id,
+        "image_key": subject.image.key,
+        "state": "creating",
+        "created_at": ctx.now,
+        "instance_key": instance_key,
+        "device": root.device,
+        "attachment_state": "attaching",
+        "attach_time": ctx.now,
+        "delete_on_termination": root.delete_on_termination,
+        "file_name": block_devices.ROOT_FILE,
+    }
+
+
+# -- the answer
+
+
+def _shown(
+    ctx: Context,
+    launch: requested.Launch,
+    subject: Subject,
+    place: Place,
+    made: Sequence[tuple[views.Row, views.Row, views.Row]],
+) -> list[InstanceTypeDef]:
+    """Shape what was just written, without reading it back."""
+    also = {
+        "vpc_id": place.subnet.vpc_id,
+        "subnet_id": place.subnet.id,
+        "architecture": subject.image.architecture,
+    }
+    return [
+        views.instance(
+            ctx,
+            {**row, **also},
+            views.Parts(
+                interfaces=[
+                    (
+                        interface,
+                        [
+                            {"GroupId": group.id, "GroupName": group.name}
+                            for group in subject.groups
+                        ],
+                    )
+                ],
+                volumes=[volume],
+                tags=[
+                    {"Key": name, "Value": launch.tags["instance"][name]}
+                    for name in sorted(launch.tags["instance"])
+                ],
+            ),
+        )
+        for row, interface, volume in made
+    ]
+
+
+def answer(ctx: Context, reservation_id: str, instances: Sequence[InstanceTypeDef]) -> Result:
+    return {
+        "ReservationId": reservation_id,
+        "OwnerId": ctx.account_id,
+        "Groups": [],
+        "Instances": list(instances),
+    }
