@@ -23,7 +23,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from ec2gw import logs
+from ec2gw import children, logs
 from ec2gw.lab import agent
 from ec2gw.lab.cmdlets import LabMachine
 from ec2gw.lab.door.accounts import Account, Credentials
@@ -201,7 +201,7 @@ def _wait(stopping: threading.Event, parent: int) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parent = os.getppid()
+    parent = children.parent()
     parser = argparse.ArgumentParser(prog="ec2gw lab", description=__doc__.splitlines()[0])
     parser.add_argument("--data", type=Path, required=True, help="the data folder")
     parser.add_argument("--listen", default="127.0.0.1:0", help="HOST:PORT of the first host")
