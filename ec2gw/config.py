@@ -177,7 +177,8 @@ def from_document(
         ),
         "tls": typed.build(Tls, shown["tls"], where, "tls") if "tls" in shown else None,
     }
-    config = typed.build(Config, rest, where, hidden=_NO_KEYS[""], fixed=fixed)
+    beside = ("settings", "tls", "network", "instance_type")
+    config = typed.build(Config, rest, where, hidden=_NO_KEYS[""], fixed=fixed, beside=beside)
     _check(config, where)
     return config
 

@@ -34,8 +34,11 @@ def build(
     *,
     hidden: Collection[str] = (),
     fixed: Mapping[str, Any] | None = None,
+    beside: Collection[str] = (),
 ) -> T:
     """Make a `holder` of a table called `name`; `fixed` are the members that are no keys.
+
+    `beside` are names that are read by others; an unknown one may be meant for one of them.
 
     :raises Invalid: naming `where` and the key
     """
@@ -45,7 +48,7 @@ def build(
     known = kinds(holder, hidden)
     for key in table:
         if key not in known:
-            raise unknown(where, prefix + key, [prefix + one for one in known])
+            raise unknown(where, prefix + key, [prefix + one for one in (*known, *beside)])
     values = {key: _typed(value, known[key], where, prefix + key) for key, value in table.items()}
     values |= fixed or {}
     for member in dataclasses.fields(holder):  # type: ignore[arg-type]
