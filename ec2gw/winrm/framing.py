@@ -11,7 +11,7 @@ and a cut gzip stream can both read as whole.
 
 The same codec serves both ends: the link here, and the laboratory's interpreter of frames.
 
-Source: docs/architecture.md, "The host link"; the agent's ConvertTo-Frame and ConvertFrom-Frame.
+Source: docs/agent.md; the agent's ConvertTo-Frame and ConvertFrom-Frame.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 `powershell(host)` is the program that the laboratory's door starts; `host` says what it is run
 against. It refuses what the agent refuses and tells what it tells.
 
-Source: docs/architecture.md, "The host link"; docs/laboratory.md.
+Source: docs/agent.md; docs/laboratory.md.
 """
 
 from __future__ import annotations

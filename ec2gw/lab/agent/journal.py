@@ -10,7 +10,7 @@ nothing: what it would have announced never began. Any other line that does not 
 may have been the begin of a token, so no token runs until the driver has looked and has ordered
 the journal compacted with the number of damaged lines that it knows of.
 
-Source: docs/architecture.md, "The host link"; the agent's Read-Journal and Write-Journal.
+Source: docs/agent.md; the agent's Read-Journal and Write-Journal.
 """
 
 from __future__ import annotations

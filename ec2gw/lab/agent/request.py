@@ -2,7 +2,7 @@
 
 Holds their form alone; what a call may do is `plan`'s, whether it may run now is `journal`'s.
 
-Source: docs/architecture.md, "The host link"; the agent's Receive-Request and Get-Field.
+Source: docs/agent.md; the agent's Receive-Request and Get-Field.
 """
 
 from __future__ import annotations

@@ -146,11 +146,17 @@ def complete_file(shell: Shell) -> Sequence[Live]:
         path = shell.text("Path")
         part = path + ".part"
         source = session.file(part)
-        if source is None:
-            if not _is_already(session, path, digest, length):
-                text = f"'{part}' does not exist."
-                raise _fail(shell, "FileNotFound", "ObjectNotFound", faults.FILE_NOT_FOUND, text)
+        if _is_already(session, path, digest, length):
+            if source is not None:
+                session.drop_file(part)  # a piece that came again, late
+        elif source is None:
+            text = f"'{part}' does not exist."
+            raise _fail(shell, "FileNotFound", "ObjectNotFound", faults.FILE_NOT_FOUND, text)
         else:
+            if source.size > length:  # what a longer, earlier attempt left
+                kept = session.content(part)[:length]
+                session.empty(part)
+                source = session.write_chunk(part, 0, kept)
             if source.size != length or session.digest(part) != digest:
                 text = f"'{part}' is not what it should be."
                 raise _fail(shell, "BadDigest", "InvalidData", "0x80070017", text)

@@ -4,7 +4,7 @@ Holds no protocol; the PowerShell beside this file does. `agent.ps1` reads frame
 and runs them; `files.ps1` holds the functions that no cmdlet offers and is put into it here, since
 one text is sent; `loader.ps1` is what stands on the command line.
 
-Source: docs/architecture.md, "The host link".
+Source: docs/agent.md.
 """
 
 from __future__ import annotations

@@ -5,15 +5,20 @@ function Stop-Call([string] $Id, [string] $Category, [System.Exception] $Cause) 
     throw [System.Management.Automation.ErrorRecord]::new($Cause, $Id, [System.Management.Automation.ErrorCategory] $Category, $null)
 }
 
-# An error of the file system with its own code in front, and told apart when somebody else has the file open.
+# An error of the file system, its own exception and code in front, named where callers tell it apart.
 function Use-Disk([scriptblock] $Work) {
     try { & $Work }
     catch [System.IO.IOException] {
         $cause = $_.Exception
         while ($null -ne $cause.InnerException) { $cause = $cause.InnerException }
-        $category = 'WriteError'
-        if (0x20, 0x21 -contains ($cause.HResult -band 0xFFFF)) { $category = 'ResourceBusy' }
-        Stop-Call ($cause.GetType().Name) $category $cause
+        switch ($cause.HResult -band 0xFFFF) {
+            2 { Stop-Call 'FileNotFound' 'ObjectNotFound' $cause }
+            3 { Stop-Call 'PathNotFound' 'ObjectNotFound' $cause }
+            0x20 { Stop-Call 'FileInUse' 'ResourceBusy' $cause }
+            0x21 { Stop-Call 'FileInUse' 'ResourceBusy' $cause }
+            0x70 { Stop-Call 'DiskFull' 'ResourceUnavailable' $cause }
+            default { Stop-Call ($cause.GetType().Name) 'WriteError' $cause }
+        }
     }
 }
 
@@ -80,9 +85,9 @@ function Get-FileState {
     param([Parameter(Mandatory = $true)][string] $Path, [switch] $Hash)
     Use-Disk {
         $name = [System.IO.Path]::GetFileName($Path)
-        if ([System.IO.Directory]::Exists($Path)) { return [pscustomobject] @{ Name = $name; Length = [long] 0; IsDirectory = $true } }
+        if ([System.IO.Directory]::Exists($Path)) { return [pscustomobject] @{ Name = $name; Length = [long] 0; IsDirectory = $true; Sha256 = $null } }
         if (-not [System.IO.File]::Exists($Path)) { return }
-        $state = @{ Name = $name; Length = [System.IO.FileInfo]::new($Path).Length; IsDirectory = $false }
+        $state = @{ Name = $name; Length = [System.IO.FileInfo]::new($Path).Length; IsDirectory = $false; Sha256 = $null }
         if ($Hash) {
             $file = [System.IO.FileStream]::new($Path, [System.IO.FileMode]::Open, [System.IO.FileAccess]::Read, [System.IO.FileShare]::Read)
             try { $state.Sha256 = Get-Sha256 $file } finally { $file.Dispose() }
@@ -91,17 +96,16 @@ function Get-FileState {
     }
 }
 
-# One piece of a file that is being sent, into NAME.part. The same piece again changes nothing.
+# One piece of a file that is being sent, into NAME.part, in any order. The same piece again changes nothing.
 function Write-FileChunk {
     [CmdletBinding()]
     param([Parameter(Mandatory = $true)][string] $Path, [Parameter(Mandatory = $true)][long] $Offset, [Parameter(Mandatory = $true)][AllowEmptyString()][string] $Base64)
-    $bytes = [System.Convert]::FromBase64String($Base64)
-    if ($Offset -lt 0 -or $bytes.Length -gt 65536) { Stop-Call 'ChunkOutOfRange' 'InvalidArgument' ([System.ArgumentException]::new("$($bytes.Length) bytes at $Offset")) }
+    try { $bytes = [System.Convert]::FromBase64String($Base64) } catch [System.FormatException] { Stop-Call 'BadChunk' 'InvalidArgument' $_.Exception }
+    if ($Offset -lt 0 -or $bytes.Length -gt 65536) { Stop-Call 'BadChunk' 'InvalidArgument' ([System.ArgumentException]::new("$($bytes.Length) bytes at $Offset")) }
     $part = Get-Place "$Path.part"
     Use-Disk {
         $file = Open-Alone $part
         try {
-            if ($Offset -gt $file.Length) { Stop-Call 'ChunkMissing' 'InvalidArgument' ([System.ArgumentException]::new("nothing between $($file.Length) and $Offset")) }
             $null = $file.Seek($Offset, [System.IO.SeekOrigin]::Begin)
             $file.Write($bytes, 0, $bytes.Length)
             [pscustomobject] @{ Length = $file.Length }
@@ -121,12 +125,12 @@ function Complete-File {
             [System.IO.File]::Delete($part)
             return [pscustomobject] @{ Length = $Length }
         }
-        if (-not [System.IO.File]::Exists($part)) { Stop-Call 'FileIncomplete' 'ObjectNotFound' ([System.InvalidOperationException]::new('nothing was sent')) }
+        if (-not [System.IO.File]::Exists($part)) { Stop-Call 'FileNotFound' 'ObjectNotFound' ([System.InvalidOperationException]::new('nothing was sent')) }
         $file = Open-Alone $part
         try {
             if ($file.Length -gt $Length) { $file.SetLength($Length) }                            # what a longer, earlier attempt left
             $found = Get-Sha256 $file
-            if ($file.Length -ne $Length -or $found -ne $Sha256) { Stop-Call 'FileIncomplete' 'InvalidData' ([System.InvalidOperationException]::new("$($file.Length) bytes of $Length, digest $found")) }
+            if ($file.Length -ne $Length -or $found -ne $Sha256) { Stop-Call 'BadDigest' 'InvalidData' ([System.InvalidOperationException]::new("$($file.Length) bytes of $Length, digest $found")) }
             $file.Flush($true)
         }
         finally { $file.Dispose() }
