@@ -1,4 +1,4 @@
-"""The interpreter of frames over the laboratory's own hosts: files, roots, the journal there.
+"""The interpreter of frames over the laboratory's own hosts: files, roots, the journal there."""
 
 from __future__ import annotations
 
