@@ -23,7 +23,10 @@ from state import lifecycle, models
 from state.secrets import Vault
 from state.store import Store
 from tests.launches import Cloud
+from translators.registry import load_families
 from translators.settings import InstanceType, Settings
+
+load_families()  # steps are registered by their families, as in the engine's process
 
 PACE = 0.02
 SETTINGS = Settings(
