@@ -70,7 +70,9 @@ def regions(session: Session) -> list[str]:
 def exists(session: Session, region: str) -> bool:
     """Tell whether requests may be for that region."""
     configured = _configured(session)
-    return region in configured or (ANY in configured and region in _known(_PARTITIONS))
+    if region in configured:
+        return region != ANY
+    return ANY in configured and region in _known(_PARTITIONS)
 
 
 def zone_id(region: str, letter: str) -> str:
@@ -79,9 +81,9 @@ def zone_id(region: str, letter: str) -> str:
     >>> zone_id("us-east-1", "b"), zone_id("ap-northeast-2", "a")
     ('use1-az2', 'apne2-az1')
     """
-    head, *middle, number = region.split("-")
-    short = "".join(_DIRECTIONS.get(part, part[:1]) for part in middle)
-    return f"{head}{short}{number}-az{ord(letter) - ord('a') + 1}"
+    head, *rest = region.split("-")  # a region of one's own may be one word
+    short = "".join(_DIRECTIONS.get(part, part if part.isdigit() else part[:1]) for part in rest)
+    return f"{head}{short}-az{ord(letter) - ord('a') + 1}"
 
 
 def partition(region: str) -> str:

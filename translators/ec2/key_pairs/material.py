@@ -21,7 +21,9 @@ PublicKey = rsa.RSAPublicKey | ed25519.Ed25519PublicKey
 
 MOST_BYTES: Final = 64 * 1024
 _RSA_BITS: Final = 2048
-_RSA_BITS_TAKEN: Final = frozenset({1024, 2048, 4096})
+_RSA_BITS_TAKEN: Final = range(1024, 16_385)
+"""EC2 names 1024, 2048 and 4096, and takes the 3072 that ssh-keygen makes by itself too."""
+_TAKEN: Final = ("ssh-rsa", "ssh-ed25519")
 _SSH2_BEGIN: Final = "---- BEGIN SSH2 PUBLIC KEY ----"
 _SSH2_END: Final = "---- END SSH2 PUBLIC KEY ----"
 
@@ -93,7 +95,7 @@ def read(material: bytes) -> Read:
 
 
 def _public_key(text: str) -> object:
-    if text.startswith(("ssh-", "ecdsa-")):
+    if text.partition(" ")[0] in _TAKEN:
         return serialization.load_ssh_public_key(text.encode("ascii"))
     if text.startswith(_SSH2_BEGIN):
         blob = _ssh2_body(text)
@@ -124,7 +126,10 @@ def _algorithm(blob: bytes) -> str:
     length = int.from_bytes(blob[:4], "big")
     if not 0 < length <= 64 or len(blob) < 4 + length:
         raise ValueError("no algorithm name")
-    return blob[4 : 4 + length].decode("ascii")
+    name = blob[4 : 4 + length].decode("ascii")
+    if name not in _TAKEN:
+        raise ValueError("an algorithm that is not taken")
+    return name
 
 
 def _openssh(public: PublicKey) -> str:
