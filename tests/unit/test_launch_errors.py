@@ -315,6 +315,12 @@ def test_a_group_of_another_network_is_refused(cloud: Cloud) -> None:
     assert error.message.startswith(f"Security group {group_id} and subnet subnet-")
 
 
+def test_an_interface_is_in_five_groups_at_most(cloud: Cloud) -> None:
+    error = refused(cloud, SecurityGroupIds=[ids.mint("sg") for _ in range(6)])
+    assert error.code == "SecurityGroupsPerInterfaceLimitExceeded"
+    assert error.message == "The maximum number of security groups per interface has been reached."
+
+
 def test_one_address_cannot_be_for_two(cloud: Cloud) -> None:
     error = refused(cloud, MinCount=1, MaxCount=2, PrivateIpAddress="172.31.0.9")
     assert error.code == "InvalidParameterCombination"

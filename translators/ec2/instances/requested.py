@@ -32,6 +32,8 @@ _TAGGED: Final = ("instance", "volume", "network-interface")
 _ALSO_TAGGABLE: Final = (*_TAGGED, "elastic-gpu", "spot-instances-request")
 """EC2 takes tags for these as well; nothing of the kind is ever made by a launch here."""
 _BLANKS: Final = str.maketrans("", "", " \t\r\n")
+_MOST_GROUPS: Final = 5
+"""Security groups of one interface."""
 _HOPS: Final = range(1, 65)
 _SHUTDOWN_BEHAVIORS: Final = ("stop", "terminate")
 _CPU_CREDITS: Final = ("standard", "unlimited")
@@ -96,6 +98,10 @@ def read(ctx: Context, request: RunInstancesRequestTypeDef) -> Launch:
     interface_id = where.get("NetworkInterfaceId")
     if interface_id is not None and not ids.is_well_formed("eni", interface_id):
         raise errors.invalid_network_interface_id_malformed(interface_id)
+    group_ids = _group_ids(where, interface)
+    group_names = () if interface is not None else _once(request.get("SecurityGroups", ()))
+    if len(group_ids) + len(group_names) > _MOST_GROUPS:
+        raise instance_errors.security_groups_per_interface_limit_exceeded()
     return Launch(
         image_id=image_id,
         type=kind,
@@ -103,11 +109,11 @@ def read(ctx: Context, request: RunInstancesRequestTypeDef) -> Launch:
         minimum=minimum,
         maximum=maximum,
         key_name=request.get("KeyName"),
-        zone=placement.get("AvailabilityZone"),
-        zone_id=placement.get("AvailabilityZoneId"),
+        zone=placement.get("AvailabilityZone") or None,
+        zone_id=placement.get("AvailabilityZoneId") or None,
         subnet_id=_id(where.get("SubnetId"), "subnet", "subnetId"),
-        group_ids=_group_ids(where, interface),
-        group_names=() if interface is not None else tuple(request.get("SecurityGroups", ())),
+        group_ids=group_ids,
+        group_names=group_names,
         interface_id=interface_id,
         interface_description=interface.get("Description", "") if interface else "",
         private_ip=private_ip,
@@ -227,6 +233,10 @@ def _group_ids(where: Mapping[str, Any], interface: object) -> tuple[str, ...]:
     listed: Collection[str] = where.get("SecurityGroupIds" if interface is None else "Groups", ())
     for text in listed:
         _id(text, "sg", "groupId")
+    return _once(listed)
+
+
+def _once(listed: Collection[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(listed))
 
 

@@ -16,8 +16,6 @@ from translators.ec2.instances import instance_errors
 from translators.ec2.instances.requested import Launch
 from translators.registry import Context
 
-_MOST_GROUPS: Final = 5
-"""Security groups of one interface."""
 _ANY_REGION: Final = "*"
 
 _SUBNET_COLUMNS: Final = (
@@ -189,7 +187,7 @@ def groups(ctx: Context, launch: Launch, subnet: Any) -> Sequence[Any]:
     """Find the security groups: those asked for, or the VPC's default one.
 
     :raises Ec2Error: ``InvalidGroup.NotFound``, ``InvalidParameter``,
-        ``InvalidParameterCombination``, ``SecurityGroupsPerInterfaceLimitExceeded``
+        ``InvalidParameterCombination``
     """
     if launch.group_names and launch.subnet_id is not None:
         raise errors.invalid_parameter_combination("groupName", "subnet")
@@ -208,6 +206,4 @@ def groups(ctx: Context, launch: Launch, subnet: Any) -> Sequence[Any]:
     for row in found:
         if row.vpc_key != subnet.vpc_key:
             raise instance_errors.different_networks(row.id, subnet.id)
-    if len(found) > _MOST_GROUPS:
-        raise instance_errors.security_groups_per_interface_limit_exceeded()
     return found
