@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Renew `ec2gw/lab/binding/data` from the full tables of cmdlets, classes and WMI.
 
-Usage: ``scripts/renew-binding-data.py [FOLDER]``, where FOLDER holds `hyperv-cmdlets.json`,
+Usage: ``scripts/renew-binding-data.py [FROM [TO]]``, where FROM holds `hyperv-cmdlets.json`,
 `hyperv-recorded.json` and `hyperv-wmi.json` (default: `../shared`). The result is deterministic;
 what is kept and where it comes from is told in the README beside the data.
 """
@@ -232,11 +232,11 @@ def wmi_type(name: str, recorded: str, documented: str | None, enums: dict[str, 
     return recorded
 
 
-def write(name: str, value: object) -> None:
+def write(folder: Path, name: str, value: object) -> None:
     lines = json.dumps(value, indent=None, separators=(",", ":"), ensure_ascii=False)
     # One cmdlet or class a line, so that a renewal can be reviewed.
     text = re.sub(r'(\{"name":"Microsoft|\{"module":|\{"inherits":)', r"\n\1", lines)
-    (DATA / name).write_text(text + "\n", encoding="utf-8")
+    (folder / name).write_text(text + "\n", encoding="utf-8")
     print(f"{name}: {len(text)} bytes")
 
 
@@ -245,9 +245,10 @@ def main() -> None:
     documented = json.loads((folder / "hyperv-cmdlets.json").read_text(encoding="utf-8"))
     recorded = json.loads((folder / "hyperv-recorded.json").read_text(encoding="utf-8"))
     full = json.loads((folder / "hyperv-wmi.json").read_text(encoding="utf-8"))
-    write("cmdlets.json", cmdlets(documented, recorded))
-    write("classes.json", classes(recorded))
-    write("wmi.json", wmi(full))
+    target = Path(sys.argv[2]) if len(sys.argv) > 2 else DATA
+    write(target, "cmdlets.json", cmdlets(documented, recorded))
+    write(target, "classes.json", classes(recorded))
+    write(target, "wmi.json", wmi(full))
 
 
 if __name__ == "__main__":

@@ -98,6 +98,14 @@ class Console:
         """Remove the machine as Hyper-V Manager does: it must be off, and its disks stay."""
         self._invoke(host, "Remove-VM", vm, Force=True)
 
+    def add_checkpoint(self, host: str, vm: str, name: str) -> str:
+        """Make a checkpoint of a machine, as a backup program may; answers its id."""
+        with self._world.changing(host) as session:
+            found = _find(session, vm)
+            made = session.checkpoint(found, name)
+            session.put_vm(found)
+            return made.id
+
     def add_foreign_vm(
         self, host: str, name: str, folder: str = r"C:\Hyper-V", memory_mib: int = 1024
     ) -> str:

@@ -89,6 +89,44 @@ def test_test_vhd_says_true_or_fails(bench: Bench) -> None:
         bench("Test-VHD", Path=ONE + r"\root.vhdx")
 
 
+def test_a_disk_gets_a_new_identity_while_nobody_uses_it(bench: Bench) -> None:
+    vm = bench.create("i-1")
+    disk = ONE + r"\root.vhdx"
+    before = bench.one("Get-VHD", Path=disk).property("DiskIdentifier")
+    bench("Set-VHD", Path=disk, ResetDiskIdentifier=True, Force=True)
+    assert bench.one("Get-VHD", Path=disk).property("DiskIdentifier") != before
+    bench("Start-VM", VM=vm)
+    with fails("ObjectInUse", "ResourceBusy"):
+        bench("Set-VHD", Path=disk, ResetDiskIdentifier=True, Force=True)
+
+
+def test_a_parent_in_use_cannot_be_removed_and_one_at_rest_can(bench: Bench) -> None:
+    vm = bench.start("i-1")
+    with fails("FileInUse", "ResourceBusy"):
+        bench("Agent\\Remove-Tree", Path=LINUX)
+    bench("Stop-VM", VM=vm, TurnOff=True)
+    bench.clock.advance(2)
+    bench("Agent\\Remove-Tree", Path=LINUX)
+    with fails("OperationFailed", hresult="0x80070002"):
+        bench("Start-VM", VM=vm)
+
+
+def test_checkpoints_put_children_on_the_disks_and_take_them_back(bench: Bench) -> None:
+    vm = bench.create("i-1")
+    first = bench.console.add_checkpoint(bench.host, "i-1", "one")
+    second = bench.console.add_checkpoint(bench.host, "i-1", "two")
+    assert [str(one.property("Id")) for one in bench("Get-VMSnapshot", VM=vm)] == [first, second]
+    (drive,) = bench("Get-VMHardDiskDrive", VM=vm)
+    leaf = str(drive.property("Path"))
+    assert leaf.endswith(f"_{second.upper()}.avhdx")
+    bench("Remove-VMSnapshot", VMSnapshot=bench("Get-VMSnapshot", Id=first))
+    assert bench.one("Get-VHD", Path=leaf).property("ParentPath") == ONE + r"\root.vhdx"
+    bench("Remove-VMSnapshot", VMName="i-1", Name="t*")
+    (drive,) = bench("Get-VMHardDiskDrive", VM=vm)
+    assert drive.property("Path") == ONE + r"\root.vhdx"
+    assert not [path for path in bench.world.snapshot()[bench.host]["files"] if "avhdx" in path]
+
+
 # -- drives
 
 

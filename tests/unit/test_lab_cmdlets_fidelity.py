@@ -29,6 +29,7 @@ def objects(bench: Bench) -> list[Live]:
     vm = bench.start("i-1")
     bench("Add-VMDvdDrive", VM=vm)
     nics = bench("Get-VMNetworkAdapter", VM=vm)
+    bench.console.add_checkpoint(bench.host, "i-1", "one")
     found = [
         *bench("Get-VM"),
         *nics,
@@ -37,6 +38,7 @@ def objects(bench: Bench) -> list[Live]:
         *bench("Get-VMDvdDrive", VM=vm),
         *bench("Get-VMFirmware", VM=vm),
         *bench("Get-VMIntegrationService", VM=vm),
+        *bench("Get-VMSnapshot", VM=vm),
         *bench("Get-VMProcessor", VM=vm),
         *bench("Get-VMMemory", VM=vm),
         *bench("Get-VHD", Path=[LINUX, ONE + r"\root.vhdx"]),

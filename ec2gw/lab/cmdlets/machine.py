@@ -24,6 +24,7 @@ for _room in (
     "nics",
     "firmware",
     "integration",
+    "checkpoints",
     "hosts",
     "cim",
     "files",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import uuid
 from collections.abc import Callable, Iterator, Sequence
 
 from ec2gw.lab.world import model, paths, power
@@ -207,6 +208,39 @@ class Session:
         """Whether it is the configuration file of a virtual machine that exists."""
         name = paths.name(path).lower()
         return name.endswith((".vmcx", ".vmrs")) and name.rpartition(".")[0] in self.host.vms
+
+    def checkpoint(self, vm: model.Vm, name: str) -> model.Snapshot:
+        """Freeze the disks: from now on the machine writes to children named after it."""
+        parent = vm.snapshots[-1].id if vm.snapshots else None
+        made = model.Snapshot(str(uuid.uuid4()), name, self.now, parent_id=parent)
+        for disk in vm.disks:
+            file = self.file(disk.path) if disk.path else None
+            if file is None or file.vhd is None:
+                continue
+            path = f"{file.path.rpartition('.')[0]}_{made.id.upper()}.avhdx"
+            child = dataclasses.replace(file.vhd, type="Differencing", parent=file.path, guest="")
+            self.put_file(
+                model.File(path, False, SYSTEM, size=4 * 1024**2, created_at=self.now, vhd=child)
+            )
+            disk.path = path
+        vm.snapshots.append(made)
+        return made
+
+    def merge(self, vm: model.Vm, snapshot: model.Snapshot) -> None:
+        """Take a checkpoint back: its children go into what they differ from."""
+        ending = f"_{snapshot.id.upper()}.avhdx".lower()
+        for key, file in list(self.host.files.items()):
+            if not key.endswith(ending) or file.vhd is None:
+                continue
+            for other in list(self.host.files.values()):
+                if other.vhd is not None and other.vhd.parent == file.path:
+                    moved = dataclasses.replace(other.vhd, parent=file.vhd.parent)
+                    self.put_file(dataclasses.replace(other, vhd=moved))
+            for disk in vm.disks:
+                if disk.path == file.path:
+                    disk.path = file.vhd.parent
+            self.drop_file(file.path)
+        vm.snapshots.remove(snapshot)
 
     # -- contents
 
