@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from translators import errors
+from translators.ec2.instances import instance_errors
 from translators.errors import Ec2Error
 
 ROOT = Path(__file__).parent.parent.parent
@@ -22,6 +23,9 @@ DATA = json.loads((ROOT / "tests" / "data" / "aws-errors.json").read_text())
 CODES: set[str] = set(DATA["errors"]) | set(DATA["documented"])
 
 OUR_WORDS = {
+    "architecture_mismatch": "the wording of today; the sighting is of an older one",
+    "different_networks": "as Terraform's users report it",
+    "insufficient_capacity_anywhere": "no sighting without a zone; after the one with it",
     "idempotent_instance_terminated": "the sighting breaks off before its end",
     "incorrect_instance_state_reboot": "no sighting; after the one of a start",
     "instance_limit_exceeded": "without AWS's address for more",
@@ -39,6 +43,7 @@ OUR_WORDS = {
     "invalid_user_id_malformed": "no sighting",
     "invalid_block_device_mapping": "each of its callers has its own sentence",
     "key_pair_limit_exceeded": "no sighting",
+    "missing_device_index": "as the tests of another service quote AWS",
     "unsupported_operation": "AWS offers what it has; a sentence of its style",
 }
 """Functions whose sentence is not held against AWS's, with the reason."""
@@ -54,8 +59,9 @@ SAMPLES = {
 def functions() -> dict[str, Callable[..., Ec2Error]]:
     return {
         name: function
-        for name, function in inspect.getmembers(errors, inspect.isfunction)
-        if not name.startswith("_") and function.__module__ == errors.__name__
+        for module in (errors, instance_errors)
+        for name, function in inspect.getmembers(module, inspect.isfunction)
+        if not name.startswith("_") and function.__module__ == module.__name__
     }
 
 
