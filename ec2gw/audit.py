@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 import re
-import sqlite3
 from typing import Final
 
 import sqlalchemy as sa
@@ -39,7 +38,7 @@ def refusal(error: Exception, request_id: str, service: str, action: str) -> Ec2
             fields = {
                 "request": request_id,
                 "error": type(error).__name__,
-                "sqlite": cause.sqlite_errorname if isinstance(cause, sqlite3.Error) else "-",
+                "sqlite": getattr(cause, "sqlite_errorname", "-"),
             }
             _log.error("store-unavailable", extra=fields)
             return errors.unavailable()

@@ -131,12 +131,7 @@ class Gateway:
             remote=request.remote,
         )
         stop_points.reach("api after request")
-        headers = (
-            ("x-amzn-RequestId", exchange.id),
-            ("Content-Type", "text/xml;charset=UTF-8"),
-            ("Cache-Control", "no-cache, no-store"),
-        )
-        return Response(status, headers, b"" if request.method == "HEAD" else body)
+        return _response(exchange.id, status, b"" if request.method == "HEAD" else body)
 
     def context(self, exchange: Exchange, session: Any) -> Context:
         assert exchange.account is not None
@@ -150,6 +145,22 @@ class Gateway:
             settings=self.settings,
             access_key_id=exchange.key_id,
         )
+
+
+def broken() -> Response:
+    """Answer for a pipeline that failed as a whole; nothing is known of the request."""
+    error, request_id = errors.internal_error(), str(uuid.uuid4())
+    body = render.error("ec2", error.code, error.message, request_id, error.status)
+    return _response(request_id, error.status, body)
+
+
+def _response(request_id: str, status: int, body: bytes) -> Response:
+    headers = (
+        ("x-amzn-RequestId", request_id),
+        ("Content-Type", "text/xml;charset=UTF-8"),
+        ("Cache-Control", "no-cache, no-store"),
+    )
+    return Response(status, headers, body)
 
 
 Stage = Callable[[Gateway, Exchange], None]

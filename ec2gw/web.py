@@ -37,6 +37,8 @@ def application(gateway: pipeline.Gateway, at_once: int = 8) -> flask.Flask:
             return _send(gateway.answer(received))
 
     def refuse(error: HTTPException) -> flask.Response:
+        if (error.code or 500) >= 500:  # flask has logged what it was
+            return _send(pipeline.broken())
         # What werkzeug cannot route or read, an odd path or Host, is for the pipeline to refuse.
         received = _receive(flask.request)
         lost = Request(received.method, "?", "", received.headers, b"", received.remote)

@@ -263,7 +263,7 @@ def _find(session: Session, vault: Vault, access_key_id: str) -> Key | None:
     found = session.execute(query).one_or_none()
     if found is None:
         return None
-    key, account_id = found.tuple()
+    key, account_id = found
     return Key(Account(key.account_key, account_id), _open(vault, key))
 
 
