@@ -15,13 +15,13 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 from ec2gw import audit, tokens
 from ec2gw.auth import origins, refusals, sigv4
-from ec2gw.auth.accounts import Account, Accounts, TooMany
+from ec2gw.auth.accounts import Accounts, TooMany
 from ec2gw.auth.request import Request
+from ec2gw.exchange import Exchange, Response, respond
 from ec2gw.wire import form, fragments, model, parse, render
 from state import models, stop_points
 from state.store import Store
@@ -31,8 +31,6 @@ from translators.registry import Action, Context, Result
 from translators.settings import Settings
 
 BODY_LIMIT_BYTES: Final = 1024 * 1024
-DEFAULT_REGION: Final = "us-east-1"
-"""Of requests that name none: only open mode lets them in."""
 _VERSION: Final = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}")
 _SERVICE_OF_VERSION: Final = {"2011-06-15": "sts", "2010-05-08": "iam"}
 _SHOWN: Final = 100
@@ -45,35 +43,6 @@ _MISSING: Final = {
 }
 
 Auth = Literal["signed", "open"]
-
-
-@dataclass(frozen=True, slots=True)
-class Response:
-    status: int
-    headers: tuple[tuple[str, str], ...]
-    body: bytes
-
-
-@dataclass(slots=True)
-class Exchange:
-    """A request on its way through the stages, with what each of them found."""
-
-    request: Request
-    id: str
-    now: dt.datetime
-    service: str = "ec2"
-    form: Sequence[tuple[str, str]] = ()
-    version: str = ""
-    claim: sigv4.Claim | None = None
-    key_id: str = ""
-    account: Account | None = None
-    region: str = DEFAULT_REGION
-    action_name: str = ""
-    action: Action | None = None
-    operation: model.Operation | None = None
-    params: dict[str, Any] = field(default_factory=dict)
-    unknown: Sequence[str] = ()
-    body: bytes = b""
 
 
 class Gateway:
@@ -131,7 +100,7 @@ class Gateway:
             remote=request.remote,
         )
         stop_points.reach("api after request")
-        return _response(exchange.id, status, b"" if request.method == "HEAD" else body)
+        return respond(exchange.id, status, b"" if request.method == "HEAD" else body)
 
     def context(self, exchange: Exchange, session: Any) -> Context:
         assert exchange.account is not None
@@ -145,22 +114,6 @@ class Gateway:
             settings=self.settings,
             access_key_id=exchange.key_id,
         )
-
-
-def broken() -> Response:
-    """Answer for a pipeline that failed as a whole; nothing is known of the request."""
-    error, request_id = errors.internal_error(), str(uuid.uuid4())
-    body = render.error("ec2", error.code, error.message, request_id, error.status)
-    return _response(request_id, error.status, body)
-
-
-def _response(request_id: str, status: int, body: bytes) -> Response:
-    headers = (
-        ("x-amzn-RequestId", request_id),
-        ("Content-Type", "text/xml;charset=UTF-8"),
-        ("Cache-Control", "no-cache, no-store"),
-    )
-    return Response(status, headers, body)
 
 
 Stage = Callable[[Gateway, Exchange], None]

@@ -14,7 +14,7 @@ import flask
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Rule
 
-from ec2gw import pipeline
+from ec2gw import exchange, pipeline
 from ec2gw.auth.request import Request
 
 
@@ -38,7 +38,7 @@ def application(gateway: pipeline.Gateway, at_once: int = 8) -> flask.Flask:
 
     def refuse(error: HTTPException) -> flask.Response:
         if (error.code or 500) >= 500:  # flask has logged what it was
-            return _send(pipeline.broken())
+            return _send(exchange.broken())
         # What werkzeug cannot route or read, an odd path or Host, is for the pipeline to refuse.
         received = _receive(flask.request)
         lost = Request(received.method, "?", "", received.headers, b"", received.remote)
@@ -89,7 +89,7 @@ def _read(environ: dict[str, Any]) -> bytes | None:
     return body if len(body) <= pipeline.BODY_LIMIT_BYTES else None
 
 
-def _send(answer: pipeline.Response) -> flask.Response:
+def _send(answer: exchange.Response) -> flask.Response:
     response = flask.Response(answer.body, status=answer.status)
     for name, value in answer.headers:
         response.headers[name] = value

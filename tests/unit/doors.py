@@ -14,7 +14,8 @@ from botocore.credentials import Credentials
 from ec2gw import inventory
 from ec2gw.auth import accounts
 from ec2gw.auth.request import Request
-from ec2gw.pipeline import Gateway, Response
+from ec2gw.exchange import Response
+from ec2gw.pipeline import Gateway
 from state.secrets import Vault
 from state.store import Store
 from translators.registry import Action, Context, Result

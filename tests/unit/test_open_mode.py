@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import pytest
 
 from ec2gw.auth.request import Request
-from ec2gw.pipeline import Response
+from ec2gw.exchange import Response
 from state.secrets import Vault
 from state.store import Store
 from tests.unit.doors import HOST, Door, text
