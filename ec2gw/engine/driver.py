@@ -119,7 +119,7 @@ class Driver:
         )
         watch = threading.Thread(
             target=self._survey_for_ever,
-            args=(link, deposed),
+            args=(link, worker, deposed),
             name=f"survey-{self.host_name}",
             daemon=True,
         )
@@ -188,7 +188,7 @@ class Driver:
 
     # -- surveys
 
-    def _survey_for_ever(self, link: Link, deposed: threading.Event) -> None:
+    def _survey_for_ever(self, link: Link, worker: hand.Hand, deposed: threading.Event) -> None:
         with self._given.state.read() as session:
             deployment = session.scalars(sa.select(models.Deployment.id)).one()
         watch = surveys.Watch(self.host_key, deployment)
@@ -202,6 +202,7 @@ class Driver:
                 report, wrote = self._survey(link, watch, time.monotonic() - written)
                 written = time.monotonic() if wrote else written
                 unsettled = report.unsettled
+                worker.compact()
                 strays = frozenset(report.strays)
                 for name in sorted(strays - told):
                     self._log(logging.WARNING, "stray-vm", vm=name)

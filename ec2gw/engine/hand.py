@@ -13,6 +13,8 @@ import datetime as dt
 import logging
 import secrets
 import threading
+import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -21,13 +23,16 @@ from state import stop_points, store
 from translators import steps
 from translators.ec2.instances import intents, surveys
 from translators.hyperv import host as port
-from translators.hyperv import vm
+from translators.hyperv import journal, vm
 from translators.settings import Settings
 
 _log = logging.getLogger("ec2gw.engine.hand")
 _LOOK_SECONDS: Final = 30.0
 _CHANGE_SECONDS: Final = 120.0
 _LATER: Final = 1.0
+_FORGET_AFTER_SECONDS: Final = 900.0
+_FORGET_TOGETHER: Final = 200
+_FORGET_AT_MOST: Final = 2000
 _UNHEARD: Final = port.HostFault(id="Unheard", category="NotSpecified")
 
 
@@ -67,6 +72,9 @@ class Hand:
         self._last: dict[int, tuple[int, steps.Last]] = {}
         """Instance -> (generation, what became of its last plan)."""
         self._trouble: dict[int, str] = {}
+        self._acknowledged: deque[tuple[float, str]] = deque()
+        """When, and of which token, the end was heard; oldest first."""
+        self._damaged_since: float | None = None
 
     def advance(self, key: int) -> Later | AtRest:
         """Drive the instance until it rests or has to wait.
@@ -87,6 +95,10 @@ class Hand:
                 return Later(_LATER)
             except port.Unknown as error:
                 self._tell(key, intent.id, f"unknown outcome: {error}")
+                return Later(_LATER)
+            except port.Damaged as damaged:
+                self._tell(key, intent.id, str(damaged))
+                self._mend(damaged)
                 return Later(_LATER)
             if pause is not None:
                 return pause
@@ -213,7 +225,7 @@ class Hand:
         if generation is not None and generation != intent.generation:
             self._resolved.add(token)  # of an older intent: what the look shows is all that counts
             return None
-        failed = known.word == "done" and known.outcome != "ok"
+        failed = known.word == "done" and known.outcome == "failed"
         self._note(
             intent,
             token,
@@ -246,6 +258,7 @@ class Hand:
         error: port.HostFault | None = None,
     ) -> None:
         self._resolved.add(token)
+        self._acknowledged.append((time.monotonic(), token))
         if len(self._resolved) > 10_000:  # forgotten ones are asked for again, at worst
             self._resolved = {token}
         generation, last = self._last.get(intent.key, (0, None))
@@ -256,6 +269,46 @@ class Hand:
             intent.generation,
             steps.Last(purpose, at, ran=ran, answer=answer, error=error, tries=tries),
         )
+
+    # -- the journal
+
+    def compact(self) -> None:
+        """Have the host forget tokens that were heard of long ago.
+
+        Not sooner: a copy of a request may sit in an old agent's pipe, and only its token keeps
+        it from running. Agents that hear nothing end after two minutes.
+        """
+        limit = time.monotonic() - _FORGET_AFTER_SECONDS
+        ripe = sum(1 for at, _token in self._acknowledged.copy() if at < limit)
+        if ripe < _FORGET_TOGETHER:
+            return
+        tokens = [self._acknowledged[number][1] for number in range(min(ripe, _FORGET_AT_MOST))]
+        try:
+            self._host.run(journal.compact(tokens), deadline_seconds=_CHANGE_SECONDS)
+        except port.Failed as failed:
+            _log.warning("journal-kept", extra={"host": self._host_name, "why": str(failed)})
+            return
+        for _token in tokens:
+            self._acknowledged.popleft()
+
+    def _mend(self, damaged: port.Damaged) -> None:
+        """Give up the journal's damaged lines, once what they may have told of has ended.
+
+        From then on the looks alone count for what was under way.
+        """
+        if self._damaged_since is None:
+            self._damaged_since = time.monotonic()
+            _log.error("journal-damaged", extra={"host": self._host_name, "lines": damaged.lines})
+        if time.monotonic() - self._damaged_since < self._settings.journal_mended_after_seconds:
+            return
+        self._damaged_since = None
+        try:
+            plan = journal.compact([], damaged.lines)
+            self._host.run(plan, deadline_seconds=_CHANGE_SECONDS)
+        except port.HostError as error:
+            _log.warning("journal-not-mended", extra={"host": self._host_name, "why": str(error)})
+            return
+        _log.warning("journal-mended", extra={"host": self._host_name, "lines": damaged.lines})
 
     # -- rest
 

@@ -6,6 +6,7 @@ import datetime as dt
 import logging
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Final
 
@@ -13,12 +14,15 @@ import sqlalchemy as sa
 
 from ec2gw.engine import driver, links, wake
 from state import models, secrets, store
+from translators.ec2.instances import intents
 from translators.settings import Settings
 
 _log = logging.getLogger("ec2gw.engine")
 _HOSTS_EVERY_SECONDS: Final = 2.0
 _FIRST_SURVEYS_SECONDS: Final = 15.0
 _STOP_SECONDS: Final = 6.0
+_FORGET_EVERY_SECONDS: Final = 600.0
+_KEEP_TERMINATED: Final = dt.timedelta(hours=24)
 
 
 class Engine:
@@ -29,6 +33,7 @@ class Engine:
         self._run_folder = data / "run"
         self._state = state
         self._drivers: dict[int, driver.Driver] = {}
+        self._forgot_at = -_FORGET_EVERY_SECONDS
 
         def make_link(host_key: int, epoch: int) -> driver.Link:
             with state.read() as session:
@@ -56,6 +61,7 @@ class Engine:
             _log.info("engine-ready", extra={"hosts": len(self._drivers)})
             while not stopping.wait(_HOSTS_EVERY_SECONDS):
                 self._match()
+                self._forget()
         finally:
             (self._run_folder / "engine.ready").unlink(missing_ok=True)
             bell.close()
@@ -79,6 +85,16 @@ class Engine:
                 self._drivers[key] = driver.Driver(self._given, key, name)
         for key in self._drivers.keys() - wanted.keys():
             self._drivers.pop(key).stop(_STOP_SECONDS)
+
+    def _forget(self) -> None:
+        """Drop what was terminated long ago, now and then."""
+        if time.monotonic() - self._forgot_at < _FORGET_EVERY_SECONDS:
+            return
+        self._forgot_at = time.monotonic()
+        before = self._given.now() - _KEEP_TERMINATED
+        gone = self._state.write(lambda session: intents.forget(session, before))
+        if gone:
+            _log.info("terminated-forgotten", extra={"instances": gone})
 
     def _ring(self, host_keys: set[int]) -> None:
         for key in host_keys:

@@ -42,7 +42,8 @@ _MOST_WORKERS_FOR_A_READ = 3
 class HostLink(Host):
     """Thread-safe. Nothing is connected before the first `run`, `connect` or `check`.
 
-    `name` is what log lines call the host. With `epoch` None it speaks with the epoch that the host has seen, and may only read.
+    `name` is what log lines call the host. With `epoch` None it speaks with the epoch that the
+    host has seen, and may only read.
     `on_event` gets what is logged, an event and its fields, from any thread: it takes note and
     returns at once, without asking anything of the link.
     """

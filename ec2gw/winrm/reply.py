@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from translators.hyperv.host import Answer, Failed, Faulty, Fenced, Flat, HostFault, Token
+from translators.hyperv.host import Answer, Damaged, Failed, Faulty, Fenced, Flat, HostFault, Token
 
 _LONGEST_TEXT = 4096
 
@@ -114,6 +114,8 @@ def _refused(message: Message) -> NoReturn:
             raise Token("begun", None)
         case "running":
             raise Token("running", None)
+        case "damaged":
+            raise Damaged(_integer(message, "seen", 0))
         case other:
             raise Faulty(f"refused for an unknown reason: {_cut(str(other))}")
 

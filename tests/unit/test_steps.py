@@ -149,7 +149,7 @@ def test_a_guest_that_still_boots_is_asked_again_soon() -> None:
         answer = Answer({"result": [{"code": code}]}, done=2)
         return with_last(STOPPING, "shut-down", seconds_ago, ran=True, answer=answer)
 
-    assert isinstance(ours.stop(answered(32780, 1), sight("Running")), steps.Wait)
+    assert isinstance(ours.stop(answered(32780, 0.2), sight("Running")), steps.Wait)
     assert purpose(ours.stop(answered(32780, 4), sight("Running"))) == "shut-down"
     assert isinstance(ours.stop(answered(0, 4), sight("Running")), steps.Wait)
 

@@ -6,11 +6,12 @@ import datetime as dt
 
 import pytest
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from state import lifecycle, models
 from state.store import Store
 from tests import rows
-from translators.ec2.instances import surveys
+from translators.ec2.instances import intents, surveys
 from translators.hyperv import vm
 from translators.hyperv.survey import Ending, Survey, SurveyedVm
 
@@ -206,3 +207,33 @@ def test_an_unchanged_look_is_not_written_again(store: Store) -> None:
     scene = Scene(store)
     assert scene.survey("Running").says_something()
     assert not scene.survey("Running").says_something()
+
+
+def test_what_was_terminated_long_ago_is_forgotten_with_its_tags(store: Store) -> None:
+    on = store.write(rows.ground)
+    keys = []
+    for hours in (30, 2):
+
+        def made(session: Session, ago: int = hours) -> int:
+            instance = rows.instance(session, on, "shutting-down", vm_id=None)
+            intents.move(session, instance, "removed", None, rows.NOW - dt.timedelta(hours=ago))
+            session.add(
+                models.Tag(
+                    resource_type="instance",
+                    resource_key=instance.key,
+                    key="Name",
+                    value="x",
+                    resource_id=instance.id,
+                    account_key=on.account,
+                    region="us-east-1",
+                )
+            )
+            return instance.key
+
+        keys.append(store.write(made))
+    before = rows.NOW - dt.timedelta(hours=24)
+    assert store.write(lambda session: intents.forget(session, before)) == 1
+    with store.read() as session:
+        assert list(session.scalars(sa.select(models.Instance.key))) == [keys[1]]
+        assert list(session.scalars(sa.select(models.Tag.resource_key))) == [keys[1]]
+        assert session.scalar(sa.select(sa.func.count()).select_from(models.Reservation)) == 1

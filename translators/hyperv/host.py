@@ -7,6 +7,7 @@ Holds no I/O and knows no EC2 word; `ec2gw.winrm` implements `Host`, the engine 
     ├── Busy             a quota or a closed breaker: try later
     ├── Unknown          it may or may not have run: look, then resend with the same token
     ├── Fenced           the host has seen a newer epoch or generation: stop
+    ├── Damaged          the host's journal has damaged lines: nothing new runs until it is mended
     ├── Token            the host knows this token: `word` is done, running or begun
     ├── Failed           a call of the plan failed on the host; `error` says how
     └── Faulty           the agent did not understand us, or we it: a fault of ours
@@ -137,6 +138,14 @@ class Fenced(HostError):
         super().__init__(f"the host has seen {what} {seen}")
         self.what = what
         self.seen = seen
+
+
+class Damaged(HostError):
+    """Lines of the host's journal cannot be read; one of them may be of this token; nothing ran."""
+
+    def __init__(self, lines: int) -> None:
+        super().__init__(f"{lines} lines of the host's journal are damaged")
+        self.lines = lines
 
 
 class Token(HostError):

@@ -86,6 +86,8 @@ def _check_presence(parameter: tables.Parameter, value: object, mandatory: bool)
         if nullable and not mandatory and not parameter.checks:
             return
         identifier = "ParameterArgumentValidationErrorNullNotAllowed"
+    elif value == [] and "AllowEmptyCollection" in parameter.checks:
+        return
     elif value == [] and (mandatory or parameter.checks):
         identifier = "ParameterArgumentValidationErrorEmptyArrayNotAllowed"
     elif value == "" and mandatory:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
-# name -> (parameters "Name:type", "!" marks a mandatory one; the class brought back)
+# name -> (parameters "Name:type", "!" mandatory, "+" may be empty; the class brought back)
 _OWN: Final[Mapping[str, tuple[str, str]]] = {
     "Agent\\Write-FileChunk": ("Path!:string Offset!:int64 Base64!:string", "FileChunk"),
     "Agent\\Complete-File": ("Path!:string Sha256!:string Length!:int64", "FileChunk"),
@@ -18,7 +18,7 @@ _OWN: Final[Mapping[str, tuple[str, str]]] = {
     "Agent\\Remove-Tree": ("Path!:string", ""),
     "Agent\\New-Folder": ("Path!:string", ""),
     "Agent\\Test-Root": ("", "Root"),
-    "Agent\\Compress-Journal": ("Tokens!:string[] Damaged:int64", "Journal"),
+    "Agent\\Compress-Journal": ("Tokens!+:string[] Damaged:int64", "Journal"),
     "Microsoft.PowerShell.Diagnostics\\Get-WinEvent": (
         "FilterHashtable!:dictionary[] MaxEvents:int64 ComputerName:string Credential:pscredential "
         "Force:switch Oldest:switch",
@@ -62,10 +62,12 @@ def row(qualified: str) -> Mapping[str, object] | None:
     parameters: dict[str, dict[str, object]] = {}
     mandatory: list[str] = []
     for one in found[0].split():
-        name, _, kind = one.partition(":")
-        if name.endswith("!"):
-            mandatory.append(name.rstrip("!"))
-        parameters[name.rstrip("!")] = {"type": kind}
+        marked, _, kind = one.partition(":")
+        name = marked.rstrip("!+")
+        if "!" in marked:
+            mandatory.append(name)
+        checks = ["AllowEmptyCollection"] if "+" in marked else []
+        parameters[name] = {"type": kind, "checks": checks}
     return {
         "default_set": "Own",
         "output": [found[1]] if found[1] else [],

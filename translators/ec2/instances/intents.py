@@ -198,6 +198,24 @@ def move(
         _release(session, instance, now)
 
 
+def forget(session: Session, before: dt.datetime) -> int:
+    """Drop instances that were terminated before then, with their tags; returns how many.
+
+    EC2 shows a terminated instance for about an hour; its row stays longer, so that whoever
+    holds its id is answered the same for a while.
+    """
+    instance = models.Instance
+    old = list(session.scalars(sa.select(instance.key).where(instance.terminated_at < before)))
+    for start in range(0, len(old), 500):  # SQLite bounds the variables of a statement
+        keys = old[start : start + 500]
+        _forget_tags(session, "instance", sa.select(instance.key).where(instance.key.in_(keys)))
+        session.execute(sa.delete(instance).where(instance.key.in_(keys)))
+    if old:
+        used = sa.select(instance.reservation_key)
+        session.execute(sa.delete(models.Reservation).where(models.Reservation.key.not_in(used)))
+    return len(old)
+
+
 def _attach(session: Session, instance: models.Instance, now: dt.datetime) -> None:
     session.execute(
         sa.update(models.Volume)
