@@ -27,6 +27,7 @@ ACCOUNT: Final = sa.bindparam("account", type_=sa.BigInteger)
 REGION: Final = sa.bindparam("region", type_=sa.String)
 """The caller, in conditions that are made once."""
 _IDS_AT_ONCE: Final = 1000
+_ROWS_AT_ONCE: Final = 1000
 _UNBOUNDED: Final = 2**62
 
 
@@ -60,8 +61,6 @@ class Resource:
     cut_max_results: bool = False
     """Older actions lower a MaxResults that is too large, newer ones refuse it."""
     ids_limit: int = _IDS_AT_ONCE
-    pages_ids: bool = False
-    """Whether ids and MaxResults go together; in most actions they do not."""
 
     @property
     def columns(self) -> sa.ColumnCollection[str, sa.Column[Any]]:
@@ -117,16 +116,16 @@ def describe(
     """
     named: Sequence[str] = request.get(resource.id_member) or ()
     limit = paging.limit(request, resource.max_results, cut=resource.cut_max_results)
-    if named and limit is not None and not resource.pages_ids:
+    if named and limit is not None:
         raise errors.invalid_parameter_combination(resource.ids_word, "maxResults")
     after: int = paging.after(ctx, resource.action, request) or 0
-    load = functools.partial(resource.view, ctx)
+    load = functools.partial(_load, ctx, resource)
     requested = request.get("Filters") or ()
 
     found: Mapping[str, tuple[int, int]] = {}
     if named:
         found = find(ctx, resource, named, where=where)
-        if not requested and not narrow and limit is None:
+        if not requested and not narrow:
             return Page(resource, sorted(found.values()), None, load)
     if where or narrow or requested or named:
         columns = resource.columns
@@ -188,6 +187,16 @@ def owned(ctx: Context, model: type[models.Base]) -> Condition:
     """What the account has in the region."""
     columns = model.__table__.c
     return sa.and_(columns.account_key == ctx.account_key, columns.region == ctx.region)
+
+
+def _load(ctx: Context, resource: Resource, keys: Sequence[int]) -> Mapping[int, dict[str, object]]:
+    """Load views a batch at a time: a statement takes only so many parameters."""
+    if len(keys) <= _ROWS_AT_ONCE:
+        return resource.view(ctx, keys)
+    views: dict[int, dict[str, object]] = {}
+    for first in range(0, len(keys), _ROWS_AT_ONCE):
+        views.update(resource.view(ctx, keys[first : first + _ROWS_AT_ONCE]))
+    return views
 
 
 # To make a statement costs several times what it costs to run it, so those of the plain requests

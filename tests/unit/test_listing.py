@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import base64
+import contextlib
+import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +14,10 @@ import sqlalchemy as sa
 from state import models
 from state.store import Store
 from tests.reads import Reads
+from translators import listing
+from translators.ec2.key_pairs.actions import KEY_PAIRS
 from translators.errors import Ec2Error
+from translators.registry import ACTIONS
 from translators.settings import Settings
 
 
@@ -238,3 +244,62 @@ def test_tag_filters_find_by_key_and_value(reads: Reads) -> None:
     ]
     assert found(("tag:number", ["1"]), ("tag:number", ["2"])) == []
     assert found(("tag:Even", [])) == []
+
+
+@pytest.mark.parametrize(
+    ("request_", "looked_up"),
+    [
+        ({"VolumeIds": ["vol-" + "1" * 17]}, "volume USING INDEX sqlite_autoindex_volume"),
+        (
+            {"Filters": [{"Name": "volume-id", "Values": ["vol-" + "1" * 17]}]},
+            "volume USING INDEX sqlite_autoindex_volume",
+        ),
+        (
+            {"Filters": [{"Name": "tag:Name", "Values": ["web"]}]},
+            "volume USING INTEGER PRIMARY KEY",
+        ),
+        (
+            {
+                "Filters": [
+                    {"Name": "attachment.instance-id", "Values": ["i-" + "1" * 17]},
+                    {"Name": "status", "Values": ["in-use"]},
+                    {"Name": "tag:Name", "Values": ["web"]},
+                ]
+            },
+            "volume USING INTEGER PRIMARY KEY",
+        ),
+    ],
+)
+def test_what_finds_few_rows_walks_no_table(reads: Reads, request_: Any, looked_up: str) -> None:
+    statements: list[tuple[str, Any]] = []
+
+    def note(_c: object, _cursor: object, sql: str, values: Any, *_rest: object) -> None:
+        statements.append((sql, values))
+
+    with reads.store.read() as session:
+        connection = session.connection()
+        sa.event.listen(connection, "before_cursor_execute", note)
+        with contextlib.suppress(Ec2Error):  # there is no such volume
+            ACTIONS["ec2", "DescribeVolumes"].handler(reads.context(session), request_)
+        sa.event.remove(connection, "before_cursor_execute", note)
+        sql, values = statements[0]
+        plan = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values).all()
+    steps = [row[3] for row in plan]
+    assert [step for step in steps if step.startswith("SCAN")] == []
+    assert any(looked_up in step for step in steps), steps
+
+
+def test_many_rows_are_loaded_a_batch_at_a_time(reads: Reads) -> None:
+    keys(reads, 2500)
+    loaded: list[int] = []
+
+    def view(_ctx: object, wanted: Sequence[int]) -> dict[int, dict[str, object]]:
+        loaded.append(len(wanted))
+        return {key: {"Key": key} for key in wanted}
+
+    resource = dataclasses.replace(KEY_PAIRS, view=view)
+    with reads.store.read() as session:
+        page = listing.describe(reads.context(session), resource, {})
+        shown = page.views()
+    assert loaded == [1000, 1000, 500]
+    assert [one["Key"] for one in shown] == page.keys
