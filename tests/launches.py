@@ -149,6 +149,7 @@ def _hosts(session: Any) -> dict[str, int]:
             processors=16,
             memory_bytes=32 * GIB,
             free_disk_bytes=1024 * GIB,
+            switches=["EC2GW"],
             created_at=NOW,
         )
         for letter in "abc"

@@ -80,7 +80,8 @@ def test_each_new_disk_needs_room_for_the_whole_of_it(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize(
-    "columns", [{"state": "draining"}, {"reachable": False}, {"surveyed_at": None}]
+    "columns",
+    [{"state": "draining"}, {"reachable": False}, {"surveyed_at": None}, {"switches": ["other"]}],
 )
 def test_a_host_that_cannot_be_launched_on_has_no_room(
     cloud: Cloud, columns: dict[str, Any]

@@ -125,8 +125,9 @@ def _place(
     rooms = placement.rooms(ctx, letters)
     offers: list[tuple[list[int], int, Any]] = []
     for letter, subnet in letters.items():
-        free_bytes = sum(room.memory_bytes for room in rooms.get(letter, ()))
-        hosts = placement.place(rooms.get(letter, ()), need, disk_bytes, most)
+        reached = placement.on_switch(rooms.get(letter, ()), subnet.switch)
+        free_bytes = sum(room.memory_bytes for room in reached)
+        hosts = placement.place(reached, need, disk_bytes, most)
         if len(hosts) >= launch.minimum:
             offers.append((hosts, free_bytes, subnet))
     if not offers:

@@ -44,6 +44,7 @@ _SURVEYED: Final = sa.select(
     Host.free_disk_bytes,
     Host.foreign_vms,
     Host.foreign_memory_bytes,
+    Host.switches,
     _AWAITED.label("awaited_gib"),
 ).where(Host.surveyed_at.is_not(None))
 _OPEN: Final = _SURVEYED.where(
@@ -89,6 +90,7 @@ class Room:
     processors: float
     vms: int
     disk_bytes: int
+    switches: frozenset[str] = frozenset()
 
     def fits(self, need: Need, disk_bytes: int = 0) -> bool:
         return (
@@ -113,6 +115,11 @@ def rooms(ctx: Context, letters: Collection[str]) -> dict[str, list[Room]]:
     for room in _rooms(ctx, _OPEN, asked):
         found.setdefault(room.zone_letter, []).append(room)
     return found
+
+
+def on_switch(rooms: Iterable[Room], switch: str) -> list[Room]:
+    """Leave out hosts that lack the virtual switch of a network; Windows ignores a name's case."""
+    return [room for room in rooms if switch.casefold() in room.switches]
 
 
 def place(rooms: Iterable[Room], need: Need, disk_bytes: int, most: int) -> list[int]:
@@ -178,6 +185,7 @@ def _rooms(ctx: Context, query: sa.Select[Any], asked: Mapping[str, Any]) -> lis
                 processors=(host.processors or 0) * ctx.settings.processor_overcommit - processors,
                 vms=MOST_VMS - host.foreign_vms - count,
                 disk_bytes=(host.free_disk_bytes or 0) - host.awaited_gib * GIB,
+                switches=frozenset(name.casefold() for name in host.switches),
             )
         )
     return left

@@ -26,6 +26,7 @@ _SUBNET_COLUMNS: Final = (
     Subnet.network_key,
     Vpc.key.label("vpc_key"),
     Vpc.id.label("vpc_id"),
+    Network.switch,
     Network.cidr.label("network_cidr"),
     Network.router,
     Network.dns,
