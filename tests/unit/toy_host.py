@@ -90,6 +90,11 @@ class ToyHost:
             raise OSError("the journal is locked by another program")
         return self.journal
 
+    def journal_size(self) -> int:
+        if self.unreadable:
+            raise OSError("the journal is locked by another program")
+        return len(self.journal)
+
     def journal_append(self, data: bytes) -> None:
         if self.broken_disk:
             raise OSError("the disk does not take it")

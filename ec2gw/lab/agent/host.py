@@ -85,6 +85,9 @@ class LabHost(Protocol):
     def journal_read(self) -> bytes:
         """The journal file as it is; empty when there is none."""
 
+    def journal_size(self) -> int:
+        """How many bytes `journal_read` would bring, for less."""
+
     def journal_append(self, data: bytes) -> None:
         """Write at its end; durable before this returns.
 

@@ -52,8 +52,8 @@ class Journal:
         self._alive: set[str] = set()
         self._known = _Known({}, {}, {})
         self._head = b""
-        self._at = 0
-        self._whole_lines = True
+        self._size = 0  # of the file, when it was last read
+        self._at = 0  # what of it was learnt: all of its whole lines
         self._damaged = 0
 
     @property
@@ -145,6 +145,7 @@ class Journal:
             lines += [f"E {token} {how}" for token, how in ended.items()]
             self._host.journal_replace(b"".join(map(_line, lines)))
             known.begun, known.ended = begun, ended
+            self._size = -1  # another file, be it as long as the old one
             self._read()
             return len(begun.keys() | ended.keys())
 
@@ -187,19 +188,31 @@ class Journal:
     def _write(self, lines: list[str]) -> None:
         if not self._head:
             lines = [f"J1 {secrets.token_hex(16)} 00001", *lines]
-        start = b"" if self._whole_lines else _TORN + b"\n"
-        self._host.journal_append(start + b"".join(map(_line, lines)))
+        data = b"".join(map(_line, lines))
+        if self._head and self._at == self._size:
+            self._host.journal_append(data)
+            if self._host.journal_size() == self._size + len(data):
+                self._learn_all(data)
+                self._at = self._size = self._size + len(data)
+                return
+        else:
+            self._host.journal_append((_TORN + b"\n" if self._at < self._size else b"") + data)
         self._read()
 
     def _read(self) -> None:
+        if self._host.journal_size() == self._size:
+            return
         data = self._host.journal_read()
         if data[:_HEAD] != self._head or len(data) < self._at:
             self._head, self._at, self._damaged = data[:_HEAD], 0, 0
         whole = data.rfind(b"\n") + 1
-        for line in data[self._at : whole].split(b"\n"):
-            self._learn(line)
+        self._learn_all(data[self._at : whole])
         self._at = max(self._at, whole)
-        self._whole_lines = whole == len(data)
+        self._size = len(data)
+
+    def _learn_all(self, data: bytes) -> None:
+        for line in data.split(b"\n"):
+            self._learn(line)
 
     def _learn(self, line: bytes) -> None:
         if not line or line.endswith(_TORN):

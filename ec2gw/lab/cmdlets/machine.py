@@ -122,6 +122,11 @@ class LabMachine:
             path = self._journal(session.machine.root)
             return session.content(path) if session.file(path) else b""
 
+    def journal_size(self) -> int:
+        with self._world.reading(self._name) as session:
+            file = session.file(self._journal(session.machine.root))
+            return file.size if file else 0
+
     def journal_append(self, data: bytes) -> None:
         with self._world.changing(self._name) as session:
             if len(data) > session.free_disk():
