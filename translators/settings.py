@@ -34,8 +34,6 @@ class Settings:
     stop_deadline_seconds: float = 240
     """After so long a guest that does not shut down is cut off, as EC2 does."""
     reboot_deadline_seconds: float = 240
-    launch_deadline_seconds: float = 900
-    """A launch that has not come to run by then has failed."""
     survey_shortest_seconds: float = 2
     survey_longest_seconds: float = 60
     """A host is surveyed at five times the survey's duration, kept between these two."""
