@@ -1,0 +1,124 @@
+"""DryRun, ClientToken, credentials, regions, page tokens: the same for every action."""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from tests.e2e.bad_input.asked import LAUNCH, REGION, filled, refused
+from tests.gateway import WINDOWS_IMAGE, Gateway
+from translators import registry
+
+DRY: Mapping[str, Mapping[str, Any]] = {
+    "CreateKeyPair": {"KeyName": "dry"},
+    "CreateTags": {"Resources": ["{instance}"], "Tags": [{"Key": "dry"}]},
+    "DeleteKeyPair": {"KeyName": "taken"},
+    "DeleteTags": {"Resources": ["{instance}"]},
+    "ImportKeyPair": {"KeyName": "dry", "PublicKeyMaterial": b"ssh-ed25519 AAAA"},
+    "RebootInstances": {"InstanceIds": ["{instance}"]},
+    "RunInstances": {**LAUNCH, "ImageId": WINDOWS_IMAGE},
+    "StartInstances": {"InstanceIds": ["{instance}"]},
+    "StopInstances": {"InstanceIds": ["{instance}"]},
+    "TerminateInstances": {"InstanceIds": ["{instance}"]},
+}
+
+
+def test_every_changing_action_has_its_dry_run_here() -> None:
+    registry.load_families()
+    changing = {name for (service, name), one in registry.ACTIONS.items() if one.changes}
+    assert set(DRY) == changing
+
+
+@pytest.mark.parametrize("action", DRY)
+def test_a_dry_run_says_so_and_changes_nothing(
+    ec2: Any, facts: dict[str, str], action: str
+) -> None:
+    given = {name: filled(value, facts) for name, value in DRY[action].items()}
+    before = _state(ec2)
+    call = getattr(ec2, re.sub(r"(?<!^)(?=[A-Z])", "_", action).lower())
+    assert refused(call, **given, DryRun=True) == (
+        "DryRunOperation",
+        412,
+        "Request would have succeeded, but DryRun flag is set.",
+    )
+    assert _state(ec2) == before
+
+
+def _state(ec2: Any) -> list[Any]:
+    alive = {"pending": "alive", "running": "alive"}  # a launch may come to its end meanwhile
+    instances = [
+        (one["InstanceId"], alive.get(one["State"]["Name"], "gone"), one["LaunchTime"])
+        for each in ec2.describe_instances()["Reservations"]
+        for one in each["Instances"]
+    ]
+    return [instances, ec2.describe_key_pairs()["KeyPairs"], ec2.describe_tags()["Tags"]]
+
+
+# -- ClientToken
+
+
+def test_a_launch_that_is_asked_again_with_its_token_is_the_same_launch(ec2: Any) -> None:
+    token = str(uuid.uuid4())
+    asked = {**LAUNCH, "MaxCount": 2, "ClientToken": token}
+    first = ec2.run_instances(**asked)
+    again = ec2.run_instances(**asked)
+    assert again["ReservationId"] == first["ReservationId"]
+    ids = [one["InstanceId"] for one in first["Instances"]]
+    assert [one["InstanceId"] for one in again["Instances"]] == ids
+    found = ec2.describe_instances(Filters=[{"Name": "client-token", "Values": [token]}])
+    assert [one["ReservationId"] for one in found["Reservations"]] == [first["ReservationId"]]
+    assert len(found["Reservations"][0]["Instances"]) == 2
+    mismatch = refused(ec2.run_instances, **{**asked, "InstanceType": "t3.micro"})
+    assert mismatch == (
+        "IdempotentParameterMismatch",
+        400,
+        "Arguments on this idempotent request are inconsistent with arguments used in previous "
+        "request(s).",
+    )
+    ec2.terminate_instances(InstanceIds=ids)
+    ec2.get_waiter("instance_terminated").wait(
+        InstanceIds=ids, WaiterConfig={"Delay": 0.1, "MaxAttempts": 200}
+    )
+    code, status, _ = refused(ec2.run_instances, **asked)
+    assert (code, status) == ("IdempotentInstanceTerminated", 400)
+
+
+# -- who asks, and where
+
+
+@pytest.mark.parametrize("wrong", ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"])
+def test_a_wrong_key_and_a_wrong_secret_are_told_alike(gateway: Gateway, wrong: str) -> None:
+    right = gateway.environment[wrong]
+    gateway.environment[wrong] = right[:-4] + "XXXX"
+    try:
+        client = gateway.client(region=REGION)
+    finally:
+        gateway.environment[wrong] = right
+    found = refused(client.describe_instances)
+    client.close()
+    assert found == (
+        "AuthFailure",
+        401,
+        "AWS was not able to validate the provided access credentials",
+    )
+
+
+def test_a_region_that_is_not_there_is_refused(gateway: Gateway) -> None:
+    client = gateway.client(region="moon-north-1")
+    code, status, message = refused(client.describe_instances)
+    client.close()
+    assert (code, status) == ("AuthFailure", 401)
+    assert "moon-north-1" in message
+
+
+def test_a_page_token_is_good_for_its_own_question_alone(ec2: Any) -> None:
+    first = ec2.describe_instance_types(MaxResults=5)
+    other = {"Filters": [{"Name": "current-generation", "Values": ["true"]}]}
+    code, status, _ = refused(
+        ec2.describe_instance_types, **other, MaxResults=5, NextToken=first["NextToken"]
+    )
+    assert (code, status) == ("InvalidNextToken", 400)
