@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from ec2gw.auth import accounts
 from ec2gw.config import Config, Network
+from ec2gw.exchange import DEFAULT_REGION
 from state import models, schema
 from state.secrets import Vault, host_context
 from state.store import Store
@@ -115,6 +116,14 @@ def real_hosts(session: Session) -> int:
     host = models.Host
     query = sa.select(sa.func.count()).where(~host.laboratory, host.state != "removed")
     return session.scalar(query) or 0
+
+
+def usual_region(store: Store) -> str:
+    """Answer the region to point tools at: the default one, where it exists."""
+    with store.read() as session:
+        if zones.exists(session, DEFAULT_REGION):
+            return DEFAULT_REGION
+        return min(zones.regions(session), default=DEFAULT_REGION)
 
 
 def match_networks(store: Store, wanted: Sequence[Network]) -> None:

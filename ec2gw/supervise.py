@@ -31,11 +31,11 @@ from ec2gw.auth.accounts import Credentials
 from ec2gw.children import Child
 from ec2gw.config import Config
 from ec2gw.engine.lock import FileLock, Taken
+from ec2gw.exchange import DEFAULT_REGION
 
 LOCK: Final = "serve.lock"
 ENDPOINT: Final = "endpoint"
 PIDS: Final = "pids.json"
-REGION: Final = "us-east-1"
 _BACKLOG: Final = 1024
 _LOOK_SECONDS: Final = 0.1
 _IDLE_SECONDS: Final = 5.0
@@ -91,6 +91,7 @@ class _Service:
         laboratory = ["ec2gw.lab.serve", "--data", data, "--listen", "127.0.0.1:0"]
         self._laboratory: Child | None = Child("lab", laboratory)
         self._told_hosts: object = None
+        self._region = DEFAULT_REGION
         self._changed = 0.0
 
     def run(self) -> int:
@@ -99,7 +100,7 @@ class _Service:
         try:
             self._start()
             if not self._signals.stopping:
-                for line in environment(self._url, credentials):
+                for line in environment(self._url, credentials, self._region):
                     self._say(line)
                 self._say(f"ready: {self._url}")
             while not self._signals.stopping:
@@ -132,6 +133,7 @@ class _Service:
                 inventory.match_networks(store, (*self._config.network, *ours))
             except inventory.Conflict as error:
                 raise Refused(str(error)) from None
+            self._region = inventory.usual_region(store)
         finally:
             store.close()
         self._told_hosts = _identity(self._hosts_file)
@@ -218,13 +220,13 @@ def url(resolved: Config, port: int) -> str:
     return f"{'https' if resolved.tls else 'http'}://{f'[{host}]' if ':' in host else host}:{port}"
 
 
-def environment(endpoint: str, credentials: Credentials) -> list[str]:
+def environment(endpoint: str, credentials: Credentials, region: str) -> list[str]:
     """Make the lines that point every AWS tool at the gateway."""
     return [
         f"export AWS_ENDPOINT_URL={endpoint}",
         f"export AWS_ACCESS_KEY_ID={credentials.access_key_id}",
         f"export AWS_SECRET_ACCESS_KEY={credentials.secret}",
-        f"export AWS_DEFAULT_REGION={REGION}",
+        f"export AWS_DEFAULT_REGION={region}",
     ]
 
 

@@ -10,7 +10,6 @@ import rich.console
 import rich.table
 import sqlalchemy as sa
 
-from ec2gw import supervise
 from ec2gw.auth import accounts
 from ec2gw.cli.opening import Failed, configured, data_option, opened
 from state import models
@@ -37,8 +36,8 @@ def create(name: str, data: Path | None, file: Path | None) -> None:
         except accounts.NameTaken:
             raise Failed(f"there is an account called {name} already") from None
     click.echo(f"# account {made.account_id}")
-    for line in supervise.environment(supervise.url(resolved, resolved.port), made)[1:3]:
-        click.echo(line)
+    click.echo(f"export AWS_ACCESS_KEY_ID={made.access_key_id}")
+    click.echo(f"export AWS_SECRET_ACCESS_KEY={made.secret}")
 
 
 @account.command("list")

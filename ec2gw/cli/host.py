@@ -171,6 +171,8 @@ def remove(name: str, data: Path | None, file: Path | None) -> None:
 
     def work(session: Session) -> None:
         row = _find(session, name)
+        if row.laboratory:
+            raise Failed(f"{name} is the laboratory's")
         instance = models.Instance
         alive = (instance.host_key == row.key, instance.phase != "terminated")
         count = session.scalar(sa.select(sa.func.count()).where(*alive))
@@ -189,8 +191,6 @@ def _find(session: Session, name: str) -> models.Host:
     row = session.scalars(query).one_or_none()
     if row is None:
         raise Failed(f"there is no host called {name}")
-    if row.laboratory:
-        raise Failed(f"{name} is the laboratory's")
     return row
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from ec2gw import config, logs, supervise
+from ec2gw import config, inventory, logs, supervise
 from ec2gw.auth import accounts
 from ec2gw.cli.opening import Failed, configured, data_option, opened
 from state import schema, secrets
@@ -57,13 +57,14 @@ def env(data: Path | None, file: Path | None) -> None:
     resolved = configured(file, data=_text(data))
     with opened(resolved) as (store, vault):
         credentials = accounts.credentials(store, vault)
+        region = inventory.usual_region(store)
     if credentials is None:
         raise Failed("the default account has no active access key")
     try:
         endpoint = (resolved.run / supervise.ENDPOINT).read_text().strip()
     except FileNotFoundError:
         endpoint = supervise.url(resolved, resolved.port)
-    for line in supervise.environment(endpoint, credentials):
+    for line in supervise.environment(endpoint, credentials, region):
         click.echo(line)
 
 
