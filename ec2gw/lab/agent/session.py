@@ -16,7 +16,7 @@ import traceback
 from collections import deque
 from dataclasses import dataclass
 
-from ec2gw.lab.agent import plan, request
+from ec2gw.lab.agent import casts, plan, request
 from ec2gw.lab.agent.host import CmdletError, Invoked, LabHost
 from ec2gw.lab.agent.journal import Journal
 from ec2gw.lab.door.process import Output
@@ -154,7 +154,7 @@ class Session:
             "mode": "FullLanguage",
             "epoch": self._journal.epoch,
             "host": self._host.host_id,
-            "boot": self._host.boot_time.strftime("%Y-%m-%dT%H:%M:%S.%f0Z"),
+            "boot": casts.time(self._host.boot_time),
             "modules": {one: versions[one] for one in self._setup.modules if one in versions},
             "missing": sorted(do for do in self._setup.allowed if not self._knows(do)),
             "agent": agent.digest(),
