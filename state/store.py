@@ -11,7 +11,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar, cast
 
@@ -27,6 +27,7 @@ _log = logging.getLogger("state.store")
 _BATCH: Final = 64
 """At most so many changes share one commit: bounds how long the first of them waits."""
 _BUSY_SECONDS: Final = 30
+_READERS: Final = 16
 
 
 class Closed(Exception):
@@ -47,7 +48,7 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._writer = _engine(path, writes=True)
-        self._readers = _engine(path, writes=False)
+        self._readers = _Readers(_engine(path, writes=False))
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._closing = threading.Event()
         self._admission = threading.Lock()
@@ -59,8 +60,12 @@ class Store:
     @contextmanager
     def read(self) -> Iterator[Session]:
         """Open a snapshot: every statement in it sees the same state; writing fails."""
-        with self._readers.connect() as connection, Session(connection) as session:
-            yield session
+        reader = self._readers.take()
+        try:
+            reader.begin()
+            yield reader.session
+        finally:
+            self._readers.give_back(reader)
 
     def write(self, work: Callable[[Session], T]) -> T:
         """Run the change on the writer, return what it returned once it is durable.
@@ -94,7 +99,7 @@ class Store:
             self._jobs.put(None)
         self._thread.join()
         self._sweeper.join()
-        self._readers.dispose()
+        self._readers.close()
         self._writer.dispose()
 
     # -- the writer's thread
@@ -156,11 +161,95 @@ def _apply(connection: sa.Connection, work: Callable[[Session], T]) -> T:
         return result
 
 
+class _Reader:
+    """A connection with its session, used by one snapshot after the other.
+
+    SQLAlchemy sees one transaction that lasts as long as the connection; the snapshots are begun
+    and ended beneath it. What a session does to begin and to end costs more than most queries.
+    """
+
+    __slots__ = ("_connection", "_raw", "session")
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._connection = engine.connect()
+        self._raw: Any = self._connection.connection.driver_connection
+        self.session = Session(self._connection)
+        self.session.connection()
+
+    def begin(self) -> None:
+        self._raw.execute("BEGIN")
+
+    def end(self) -> bool:
+        """End the snapshot; answer whether the reader is as good as new."""
+        session = self.session
+        clean = session.is_active and not (session.new or session.dirty or session.deleted)
+        session.expunge_all()
+        if self._raw.in_transaction:
+            self._raw.execute("ROLLBACK")
+        return clean
+
+    def close(self) -> None:
+        self.session.close()
+        self._connection.close()
+
+
+class _Readers:
+    """Readers to be taken and given back. The last one is taken first: it knows most pages."""
+
+    def __init__(self, engine: sa.Engine) -> None:
+        self._engine = engine
+        self._closed = False
+        self._places: queue.LifoQueue[_Reader | None] = queue.LifoQueue()
+        for _ in range(_READERS):
+            self._places.put(None)
+
+    def take(self) -> _Reader:
+        try:
+            reader = self._places.get(timeout=_BUSY_SECONDS)
+        except queue.Empty:
+            raise sa.exc.TimeoutError(f"all {_READERS} readers were busy") from None
+        if reader is not None:
+            return reader
+        try:
+            return _Reader(self._engine)
+        except BaseException:
+            self._places.put(None)
+            raise
+
+    def give_back(self, reader: _Reader) -> None:
+        place = None
+        try:
+            if reader.end():
+                place = reader
+            else:
+                reader.close()
+        finally:
+            self._places.put(place)
+        if self._closed:
+            self._drop()
+
+    def close(self) -> None:
+        """Close those that are here; one that is in use is closed when it is given back."""
+        self._closed = True
+        self._drop()
+        self._engine.dispose()
+
+    def _drop(self) -> None:
+        places: list[_Reader | None] = []
+        with suppress(queue.Empty):
+            while True:
+                places.append(self._places.get_nowait())
+        for reader in places:
+            if reader is not None:
+                reader.close()
+            self._places.put(None)
+
+
 def _engine(path: Path, *, writes: bool) -> sa.Engine:
     engine = sa.create_engine(
         f"sqlite:///{path}",
         connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
-        pool_size=1 if writes else 16,
+        pool_size=1 if writes else _READERS,
         max_overflow=0,
     )
 
@@ -176,9 +265,11 @@ def _engine(path: Path, *, writes: bool) -> sa.Engine:
             cursor.execute("PRAGMA query_only=ON")
         cursor.close()
 
-    @event.listens_for(engine, "begin")
-    def begin(connection: sa.Connection) -> None:
-        # A change takes the write lock first: read-then-write fails at once under load.
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+    if writes:
+
+        @event.listens_for(engine, "begin")
+        def begin(connection: sa.Connection) -> None:
+            # A change takes the write lock first: read-then-write fails at once under load.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
