@@ -278,7 +278,11 @@ class NetworkInterface(_Resource, Base):
     attach_time: Mapped[dt.datetime | None]
     delete_on_termination: Mapped[bool] = mapped_column(default=True)
     requester_managed: Mapped[bool] = mapped_column(default=False)
-    __table_args__ = (UniqueConstraint("network_key", "private_ip"), _NEVER_AGAIN)
+    __table_args__ = (
+        UniqueConstraint("network_key", "private_ip"),
+        Index("ix_network_interface_owner", "account_key", "region", "key"),
+        _NEVER_AGAIN,
+    )
 
 
 class InterfaceGroup(Base):
@@ -398,6 +402,7 @@ class Volume(_Resource, Base):
     attach_time: Mapped[dt.datetime | None]
     delete_on_termination: Mapped[bool] = mapped_column(default=False)
     file_name: Mapped[str]  # below instances/ID/ or volumes/ of the host's root
+    __table_args__ = (Index("ix_volume_owner", "account_key", "region", "key"), _NEVER_AGAIN)
 
 
 class Tag(Base):

@@ -657,6 +657,9 @@ def upgrade() -> None:
         batch_op.create_index(
             batch_op.f("ix_network_interface_subnet_key"), ["subnet_key"], unique=False
         )
+        batch_op.create_index(
+            "ix_network_interface_owner", ["account_key", "region", "key"], unique=False
+        )
 
     op.create_table(
         "volume",
@@ -707,6 +710,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("volume", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_volume_instance_key"), ["instance_key"], unique=False)
+        batch_op.create_index("ix_volume_owner", ["account_key", "region", "key"], unique=False)
 
     op.create_table(
         "work",
