@@ -9,13 +9,15 @@ Source: EC2 API Reference, "Describe" actions; docs/performance.md, "Data access
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Mapping, Sequence
+import json
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
 
 from state import ids, models
+from state.statements import Statement
 from translators import errors, filters, paging
 from translators.errors import Ec2Error
 from translators.filters import Condition, Filter
@@ -29,6 +31,10 @@ REGION: Final = sa.bindparam("region", type_=sa.String)
 _IDS_AT_ONCE: Final = 1000
 _ROWS_AT_ONCE: Final = 1000
 _UNBOUNDED: Final = 2**62
+_IDS: Final = sa.func.json_each(sa.bindparam("ids", type_=sa.String)).table_valued(
+    sa.column("value", sa.String)
+)
+"""Any number of ids as one parameter, so that the statement is the same for all of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -127,6 +133,9 @@ def describe(
         found = find(ctx, resource, named, where=where)
         if not requested and not narrow:
             return Page(resource, sorted(found.values()), None, load)
+    most = _UNBOUNDED if limit is None else limit + 1
+    asked = {**_bound(ctx, resource), "after": after, "most": most}
+    rows: Iterable[Any]
     if where or narrow or requested or named:
         columns = resource.columns
         compiled = filters.compile(
@@ -141,10 +150,9 @@ def describe(
         query = query.where(*where, *narrow, *compiled.conditions)
         if named:
             query = query.where(columns.key.in_([key for key, _ in found.values()]))
+        rows = ctx.session.execute(query, asked)
     else:
-        query = _plain(resource)
-    most = _UNBOUNDED if limit is None else limit + 1
-    rows = ctx.session.execute(query, {**_bound(ctx, resource), "after": after, "most": most})
+        rows = _plain(resource).rows(ctx.session, asked)
     pairs = [(row[0], row[1]) for row in rows]
     if limit is None or len(pairs) <= limit:
         return Page(resource, pairs, None, load)
@@ -173,10 +181,12 @@ def find(
         if not ids.is_well_formed(resource.prefix, text):
             raise resource.malformed(text)
     wanted = list(dict.fromkeys(named))
-    query = _by_id(resource)
+    asked = {**_bound(ctx, resource), "ids": json.dumps(wanted)}
+    rows: Iterable[Any]
     if where:
-        query = query.where(*where)
-    rows = ctx.session.execute(query, {**_bound(ctx, resource), "ids": wanted})
+        rows = ctx.session.execute(_identified(resource).where(*where), asked)
+    else:
+        rows = _by_id(resource).rows(ctx.session, asked)
     found = {row[0]: (row[1], row[2]) for row in rows}
     if missing := [text for text in wanted if text not in found]:
         raise resource.not_found(missing)
@@ -204,15 +214,19 @@ def _load(ctx: Context, resource: Resource, keys: Sequence[int]) -> Mapping[int,
 
 
 @functools.cache
-def _plain(resource: Resource) -> sa.Select[Any]:
-    return _rows(resource, driven=False)
+def _plain(resource: Resource) -> Statement:
+    return Statement(_rows(resource, driven=False))
 
 
 @functools.cache
-def _by_id(resource: Resource) -> sa.Select[Any]:
+def _by_id(resource: Resource) -> Statement:
+    return Statement(_identified(resource))
+
+
+def _identified(resource: Resource) -> sa.Select[Any]:
     columns = resource.columns
     return sa.select(columns.id, columns.key, columns.version).where(
-        columns.id.in_(sa.bindparam("ids", expanding=True)), *_seen(resource, driven=True)
+        columns.id.in_(sa.select(_IDS.c.value)), *_seen(resource, driven=True)
     )
 
 

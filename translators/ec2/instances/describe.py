@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, cast
 import sqlalchemy as sa
 
 from state.models import Instance, Reservation
+from state.statements import Statement
 from translators import errors, listing
 from translators.ec2.instances import filters, views
 from translators.registry import Context, Result, action
@@ -41,7 +42,7 @@ RESOURCE: Final = listing.Resource(
 )
 
 
-_RESERVATIONS: Final = (
+_RESERVATIONS: Final = Statement(
     sa.select(Instance.key, Reservation.id)
     .join(Reservation, Reservation.key == Instance.reservation_key)
     .where(Instance.key.in_(views.KEYS))
@@ -61,8 +62,7 @@ def describe_instances(ctx: Context, request: DescribeInstancesRequestTypeDef) -
     page = listing.describe(ctx, RESOURCE, request)
     versions = dict(page.pairs)
     launches: dict[str, list[tuple[int, int]]] = {}
-    rows = ctx.session.connection().execute(_RESERVATIONS, views.asked(page.keys))
-    for key, reservation_id in rows:
+    for key, reservation_id in _RESERVATIONS.rows(ctx.session, views.asked(page.keys)):
         launches.setdefault(reservation_id, []).append((key, versions[key]))
     reservations = [
         {
