@@ -41,6 +41,8 @@ _NOT_KEYS: Final = (
 """Beginnings of variables that are no keys: the file's path, our own, those of tests."""
 DEFAULT_LISTEN: Final = "127.0.0.1:8773"
 """The port at which private EC2 endpoints have been since Eucalyptus."""
+DEFAULT_REGION: Final = "us-east-1"
+"""Where requests go that name no region, and where tools are pointed if it exists."""
 RESOLVED: Final = "config.json"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TYPE: Final = re.compile(r"[a-z][a-z0-9-]{0,19}\.[a-z0-9-]{1,20}")

@@ -9,17 +9,15 @@ import datetime as dt
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from ec2gw.auth import sigv4
 from ec2gw.auth.accounts import Account
 from ec2gw.auth.request import Request
+from ec2gw.config import DEFAULT_REGION
 from ec2gw.wire import model, render
 from translators import errors
 from translators.registry import Action
-
-DEFAULT_REGION: Final = "us-east-1"
-"""Of requests that name none: only open mode lets them in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,7 @@ class Exchange:
     claim: sigv4.Claim | None = None
     key_id: str = ""
     account: Account | None = None
-    region: str = DEFAULT_REGION
+    region: str = DEFAULT_REGION  # of requests that name none: only open mode lets them in
     action_name: str = ""
     action: Action | None = None
     operation: model.Operation | None = None

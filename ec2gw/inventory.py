@@ -22,8 +22,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ec2gw.auth import accounts
-from ec2gw.config import Config, Network
-from ec2gw.exchange import DEFAULT_REGION
+from ec2gw.config import DEFAULT_REGION, Config, Network
 from state import models, schema
 from state.secrets import Vault, host_context
 from state.store import Store

@@ -29,9 +29,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from ec2gw import children, config, inventory
 from ec2gw.auth.accounts import Credentials
 from ec2gw.children import Child
-from ec2gw.config import Config
+from ec2gw.config import DEFAULT_REGION, Config
 from ec2gw.engine.lock import FileLock, Taken
-from ec2gw.exchange import DEFAULT_REGION
 
 LOCK: Final = "serve.lock"
 ENDPOINT: Final = "endpoint"

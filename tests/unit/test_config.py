@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import sysconfig
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -171,6 +172,17 @@ def test_shipped_types_are_there_and_own_ones_come_beside_or_in_their_place() ->
     assert types["own.large"].processors == 3
     assert types["t3.micro"].memory_mib == 512
     assert all(one.network_interfaces <= 8 for one in types.values())
+
+
+def test_an_installed_wheel_finds_what_is_shipped_in_its_share_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(config, "__file__", str(tmp_path / "site-packages/ec2gw/config.py"))
+    found = config.shipped("instance-types.toml")
+    assert found == Path(sysconfig.get_path("data"), "share/ec2gw/instance-types.toml")
+    project = tomllib.loads((EXAMPLE.parent.parent / "pyproject.toml").read_text())
+    wheel = project["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert wheel["shared-data"] == {"conf": "share/ec2gw"}
 
 
 def test_what_was_resolved_comes_back_the_same_for_the_children(tmp_path: Path) -> None:
