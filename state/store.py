@@ -251,6 +251,7 @@ def _engine(path: Path, *, writes: bool) -> sa.Engine:
         connect_args={"timeout": _BUSY_SECONDS, "check_same_thread": False},
         pool_size=1 if writes else _READERS,
         max_overflow=0,
+        hide_parameters=True,  # errors are logged; user data and secrets are not
     )
 
     @event.listens_for(engine, "connect")

@@ -232,6 +232,22 @@ def test_a_fault_of_ours_is_told_by_its_id_alone(
     assert vars(failed)["request"] == text(answer, "RequestID")
 
 
+def test_what_a_statement_carried_is_not_in_the_log_of_its_failure(
+    door: Door, caplog: pytest.LogCaptureFixture
+) -> None:
+    def twice(ctx: Context, request: Any) -> Result:
+        for _ in range(2):
+            row = models.Account(id="111111111111", name="private", created_at=ctx.now)
+            ctx.session.add(row)
+            ctx.session.flush()
+        return {}
+
+    door.offer("CreateVolume", twice, changes=True)
+    assert code(door.ask("CreateVolume", Size="1")) == ("InternalError", 500)
+    assert "IntegrityError" in caplog.text
+    assert "private" not in caplog.text
+
+
 def _locked() -> Exception:
     cause = sqlite3.OperationalError("database is locked")
     return sa.exc.OperationalError("statement", {"secret": "x"}, cause)
