@@ -88,6 +88,19 @@ def test_nothing_secret_is_logged(served: Gateway) -> None:
     assert "Signature=" not in log
 
 
+def test_host_check_tells_each_step_on_the_way_to_a_host(served: Gateway) -> None:
+    checked = _ec2gw("host", "check", "lab-a", "--data", str(served.data), COLUMNS="200")
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+    steps = [line.split("│")[1].strip() for line in checked.stdout.splitlines() if "│" in line]
+    assert steps == [
+        *("name", "TCP", "TLS", "sign-in", "PowerShell"),
+        *("Hyper-V module", "rights", "clock", "root folder", "switches"),
+    ]
+    assert "FAILS" not in checked.stdout
+    listed = _ec2gw("host", "list", "--data", str(served.data), COLUMNS="200")
+    assert listed.stdout.count(" yes ") == 3, listed.stdout
+
+
 def test_a_second_start_is_refused_with_one_line(served: Gateway) -> None:
     same_data = _ec2gw("serve", "--data", str(served.data), "--listen", "127.0.0.1:0")
     assert same_data.returncode == 1
