@@ -28,7 +28,7 @@ ALGORITHM: Final = "AWS4-HMAC-SHA256"
 SKEW: Final = dt.timedelta(minutes=15)
 MAX_EXPIRES_SECONDS: Final = 604_800
 _TERMINATOR: Final = "aws4_request"
-_BASIC_TIME: Final = re.compile(r"[0-9]{8}T[0-9]{6}Z")
+_BASIC_TIME: Final = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T([0-9]{2})([0-9]{2})([0-9]{2})Z")
 _DAY: Final = re.compile(r"[0-9]{8}")
 _SIGNATURE: Final = re.compile(r"[0-9a-f]{64}")
 _SCOPE_WORD: Final = re.compile(r"[A-Za-z0-9-]{1,64}")
@@ -56,6 +56,8 @@ class Claim:
     region: str
     service: str
     time: dt.datetime
+    stamp: str
+    """The time as it is signed."""
     expires_seconds: int | None
     """Of a presigned request; None for one signed in its header."""
     signed_headers: tuple[str, ...]
@@ -131,7 +133,7 @@ def _matches(request: Request, claimed: Claim, digest: str, key: bytes) -> bool:
     for query in dict.fromkeys((_canonical_query(request.query), _sorted_query(request.query))):
         canonical = f"{request.method}\n/\n{query}\n{headers}\n{signed}\n{digest}"
         hashed = hashlib.sha256(canonical.encode("utf-8", "surrogateescape")).hexdigest()
-        to_sign = f"{ALGORITHM}\n{refusals.basic(claimed.time)}\n{claimed.scope}\n{hashed}"
+        to_sign = f"{ALGORITHM}\n{claimed.stamp}\n{claimed.scope}\n{hashed}"
         made = hmac.digest(key, to_sign.encode(), "sha256").hex()
         if hmac.compare_digest(made, claimed.signature):
             return True
@@ -232,8 +234,9 @@ def _claim(
         raise refusals.incomplete("Credential names no region or no service.")
     if terminator != _TERMINATOR:
         raise refusals.wrong_scope(service, f"with a valid terminator: '{_TERMINATOR}'")
-    if not _DAY.fullmatch(day) or day != time.strftime("%Y%m%d"):
-        raise refusals.wrong_day(service, day[:8], refusals.basic(time))
+    stamp = refusals.basic(time)
+    if not _DAY.fullmatch(day) or day != stamp[:8]:
+        raise refusals.wrong_day(service, day[:8], stamp)
     headers = tuple(signed_headers.split(";"))
     if (
         len(headers) > _MAX_SIGNED_HEADERS
@@ -246,14 +249,25 @@ def _claim(
     if not _SIGNATURE.fullmatch(signature):
         raise refusals.incomplete("Signature is not 64 hexadecimal digits in lower case.")
     return Claim(
-        key_id, day, region, service, time, expires_seconds, headers, signature, session_token
+        key_id,
+        day,
+        region,
+        service,
+        time,
+        stamp,
+        expires_seconds,
+        headers,
+        signature,
+        session_token,
     )
 
 
 def _time(text: str) -> dt.datetime:
     try:
-        if _BASIC_TIME.fullmatch(text):
-            return dt.datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=dt.UTC)
+        if found := _BASIC_TIME.fullmatch(text):
+            # strptime takes ten times as long
+            year, month, day, hour, minute, second = map(int, found.groups())
+            return dt.datetime(year, month, day, hour, minute, second, tzinfo=dt.UTC)
         parsed = email.utils.parsedate_to_datetime(text)
         return parsed.replace(tzinfo=parsed.tzinfo or dt.UTC).astimezone(dt.UTC)
     except (ValueError, OverflowError):
