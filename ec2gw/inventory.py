@@ -193,6 +193,16 @@ def match_laboratory(store: Store, vault: Vault, hosts_file: Path) -> list[int]:
     return store.write(work)
 
 
+def check_no_laboratory(session: Session) -> None:
+    """Pass if the running service has real hosts, or none yet and no laboratory either.
+
+    :raises Conflict:
+    """
+    laboratory = sa.select(models.Host.key).where(models.Host.laboratory).limit(1)
+    if session.scalar(laboratory) is not None:
+        raise Conflict("the service runs on the laboratory now: stop it first")
+
+
 def drop_laboratory(session: Session) -> None:
     """Forget an unused laboratory, before the first real host comes.
 

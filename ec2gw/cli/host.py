@@ -14,8 +14,7 @@ import rich.table
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ec2gw import inventory
-from ec2gw.cli.opening import Failed, configured, data_option, opened
+from ec2gw.cli.opening import Failed, configured, data_option, opened, opened_for_hosts
 from state import models
 from state.secrets import host_context
 
@@ -86,11 +85,10 @@ def add(
     if allow_ntlm_over_http:
         options["allow_ntlm_over_http"] = True
     resolved = configured(file, data=str(data.absolute()) if data else None)
-    with opened(resolved) as (store, vault):
+    with opened_for_hosts(resolved) as (store, vault):
         sealed = vault.seal(secret.encode(), host_context(name)) if secret else None
 
         def work(session: Session) -> None:
-            inventory.drop_laboratory(session)
             query = sa.select(models.Host).where(models.Host.name == name)
             row = session.scalars(query).one_or_none()
             if row is not None and row.state != "removed":
@@ -105,10 +103,7 @@ def add(
             session.flush()
             _address(row, vault)
 
-        try:
-            store.write(work)
-        except inventory.Conflict as error:
-            raise Failed(str(error)) from None
+        store.write(work)
     click.echo(f"added {name}; now: ec2gw host check {name}")
     click.echo(
         "warning: rules of security groups are kept and shown, but not yet enforced: what an "

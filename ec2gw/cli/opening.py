@@ -47,6 +47,27 @@ def configured(file: Path | None, **given: object) -> config.Config:
 @contextlib.contextmanager
 def opened(resolved: config.Config) -> Iterator[tuple[Store, Vault]]:
     """Open the state beside a running service, or, without one, bring it up to date first."""
+    with _opened(resolved) as (store, vault, _):
+        yield store, vault
+
+
+@contextlib.contextmanager
+def opened_for_hosts(resolved: config.Config) -> Iterator[tuple[Store, Vault]]:
+    """Open the state for a real host to come, after an unused laboratory has made way."""
+    with _opened(resolved) as (store, vault, alone):
+        try:
+            if alone:
+                store.write(inventory.drop_laboratory)
+            else:
+                with store.read() as session:
+                    inventory.check_no_laboratory(session)
+        except inventory.Conflict as error:
+            raise Failed(str(error)) from None
+        yield store, vault
+
+
+@contextlib.contextmanager
+def _opened(resolved: config.Config) -> Iterator[tuple[Store, Vault, bool]]:
     try:
         inventory.make_folders(resolved)
         lock = FileLock(resolved.run / "serve.lock")
@@ -64,7 +85,7 @@ def opened(resolved: config.Config) -> Iterator[tuple[Store, Vault]]:
         try:
             if lock is not None:
                 inventory.prepare(store, vault)
-            yield store, vault
+            yield store, vault, lock is not None
         finally:
             store.close()
     finally:

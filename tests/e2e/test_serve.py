@@ -101,6 +101,13 @@ def test_host_check_tells_each_step_on_the_way_to_a_host(served: Gateway) -> Non
     assert listed.stdout.count(" yes ") == 3, listed.stdout
 
 
+def test_a_real_host_is_not_added_beside_a_running_laboratory(served: Gateway) -> None:
+    host = ("hv1", "--url", "https://hv1.example:5986/wsman", "--zone", "eu-central-1a")
+    added = _ec2gw("host", "add", *host, "--data", str(served.data))
+    assert added.returncode == 1
+    assert added.stderr == "ec2gw: the service runs on the laboratory now: stop it first\n"
+
+
 def test_a_second_start_is_refused_with_one_line(served: Gateway) -> None:
     same_data = _ec2gw("serve", "--data", str(served.data), "--listen", "127.0.0.1:0")
     assert same_data.returncode == 1
