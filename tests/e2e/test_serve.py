@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -160,6 +161,37 @@ def test_sigterm_ends_all_and_a_new_start_has_the_same_account_and_key(served: G
     del before["AWS_ENDPOINT_URL"]
     assert before.items() <= served.environment.items()
     assert _answers(served)
+
+
+def test_with_a_real_host_there_is_no_laboratory_and_only_configured_regions(
+    tmp_path: Path,
+) -> None:
+    data, file = tmp_path / "data", tmp_path / "ec2gw.toml"
+    file.write_text(
+        '[[network]]\nname = "lan"\nzone = "eu-central-1a"\nswitch = "vm"\ncidr = "10.0.0.0/20"\n'
+    )
+    place = ("--url", "https://127.0.0.1:1/wsman", "--zone", "eu-central-1a")
+    added = _ec2gw("host", "add", "hv1", *place, "--data", str(data))
+    assert added.returncode == 0, added.stderr
+    with Gateway(data, "--config", str(file)) as served:
+        assert set(served.pids) == {"api", "engine"}
+        assert served.environment["AWS_DEFAULT_REGION"] == "eu-central-1"
+        client: Any = served.client(region="eu-central-1")
+        (subnet,) = client.describe_subnets()["Subnets"]
+        assert (subnet["AvailabilityZone"], subnet["CidrBlock"]) == ("eu-central-1a", "10.0.0.0/20")
+        assert [one["RegionName"] for one in client.describe_regions()["Regions"]] == [
+            "eu-central-1"
+        ]
+        client.close()
+        client = served.client(region="us-east-1")
+        with pytest.raises(ClientError, match="AuthFailure"):
+            client.describe_subnets()
+        client.close()
+        opened = _ec2gw("serve", "--data", str(data), "--auth", "open", "--listen", "127.0.0.1:0")
+        assert "another ec2gw serves" in opened.stderr
+    opened = _ec2gw("serve", "--data", str(data), "--auth", "open", "--listen", "127.0.0.1:0")
+    assert opened.returncode == 1
+    assert "open is for the laboratory alone" in opened.stderr.splitlines()[-1]
 
 
 def test_open_mode_takes_an_account_id_for_a_key(tmp_path: Path) -> None:
