@@ -69,7 +69,11 @@ class Door:
     def _create_volume(self, ctx: Context, request: Mapping[str, Any]) -> Result:
         self.made.append(ctx)
         ctx.wake.add(7)
-        return {"VolumeId": f"vol-{len(self.made)}", "CreateTime": ctx.now, "Size": request["Size"]}
+        return {
+            "VolumeId": f"vol-{len(self.made)}",
+            "CreateTime": ctx.now,
+            "Size": request.get("Size", 8),
+        }
 
     @staticmethod
     def _identity(ctx: Context, request: Mapping[str, Any]) -> Result:
