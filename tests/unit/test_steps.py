@@ -54,7 +54,8 @@ def sight(state: str | None, *, notes: str = NOTES, folder: str | None = None) -
     if state is None:
         return vm.Sight((), False)
     place = f"C:\\ec2gw\\instances\\{ID}" if folder is None else folder
-    return vm.Sight((vm.Vm(GUID, ID, state, notes, place, 100, None),), True)
+    size = (SPEC.processors, SPEC.memory_bytes)
+    return vm.Sight((vm.Vm(GUID, ID, state, notes, place, 100, None, *size),), True)
 
 
 def purpose(decision: steps.Decision) -> str:
@@ -127,6 +128,38 @@ def test_failures_are_retried_with_growing_pauses_then_given_up() -> None:
         assert purpose(ours.launch(later, sight(None))) == "create"
     last = with_last(INTENT, "create", 60, ran=True, error=fault, tries=6)
     assert ours.launch(last, sight(None)) == steps.Rest("failed", ours.LAUNCH_FAILED)
+
+
+# -- start
+
+
+STARTING = dataclasses.replace(INTENT, phase="starting", vm_id=GUID, generation=3)
+
+
+def test_a_start_rests_when_the_vm_runs() -> None:
+    assert purpose(ours.start(STARTING, sight("Off"))) == "start"
+    assert ours.start(STARTING, sight("Running")) == steps.Rest("started", vm_id=GUID)
+    assert isinstance(ours.start(STARTING, sight(None)), steps.Elsewhere)
+
+
+@pytest.mark.parametrize(("processors", "memory_bytes"), [(4, 2**30), (2, 2**31)])
+def test_a_vm_is_given_the_size_of_its_type_before_it_starts(
+    processors: int, memory_bytes: int
+) -> None:
+    spec = dataclasses.replace(SPEC, processors=processors, memory_bytes=memory_bytes)
+    larger = dataclasses.replace(STARTING, spec=spec)
+    assert ours.start(larger, sight("Off")) == steps.Do(vm.resize(GUID, processors, memory_bytes))
+    # One that already runs, an administrator's doing, keeps its size until it starts again.
+    assert ours.start(larger, sight("Running")) == steps.Rest("started", vm_id=GUID)
+
+
+def test_a_vm_that_cannot_be_resized_is_not_started() -> None:
+    larger = dataclasses.replace(STARTING, spec=dataclasses.replace(SPEC, processors=4))
+    fault = HostFault("InvalidState,Microsoft.HyperV.PowerShell.Commands.SetVMProcessor", "x")
+    again = with_last(larger, "resize", 60, ran=True, error=fault, tries=5)
+    assert purpose(ours.start(again, sight("Off"))) == "resize"
+    enough = with_last(larger, "resize", 60, ran=True, error=fault, tries=6)
+    assert ours.start(enough, sight("Off")) == steps.Rest("not-started", ours.START_FAILED)
 
 
 # -- stop

@@ -13,7 +13,7 @@ from state.store import Store
 from tests import rows
 from translators.ec2.instances import intents, surveys
 from translators.hyperv import vm
-from translators.hyperv.survey import Ending, Survey, SurveyedVm
+from translators.hyperv.survey import Ending, Survey
 
 GUID = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
 BOOT = rows.NOW - dt.timedelta(days=1)
@@ -37,15 +37,15 @@ class Scene:
         *,
         boot: dt.datetime = BOOT,
         ending: Ending | None = None,
-        others: tuple[SurveyedVm, ...] = (),
+        others: tuple[vm.Vm, ...] = (),
     ) -> surveys.Report:
         self.now += dt.timedelta(seconds=2)
         seen = list(others)
         if state is not None:
             with self.store.read() as session:
                 name = session.get_one(models.Instance, self.key).id
-            mine = vm.Vm(GUID, name, state, vm.notes(rows.DEPLOYMENT, name), "x", 10, None)
-            seen.append(SurveyedVm(mine, 2**30, 2))
+            notes = vm.notes(rows.DEPLOYMENT, name)
+            seen.append(vm.Vm(GUID, name, state, notes, "x", 10, None, 2, 2**30))
         survey = Survey(self.now, tuple(seen), 64, 2**39, 2**38, 2**40, boot, self.now, ("ec2gw",))
         with self.store.read() as session:
             report = self.watch.compare(session, survey, {})
@@ -192,11 +192,12 @@ def test_rows_that_are_being_driven_are_left_to_their_step(
 
 def test_foreign_vms_count_in_capacity_and_ours_without_a_row_are_told(store: Store) -> None:
     scene = Scene(store)
-    foreign = vm.Vm("f" * 36, scene.instance.id, "Running", "", "D:\\vms", 1, None)
-    saved = vm.Vm("e" * 36, "theirs", "Off", "my notes", "D:\\vms", 1, None)
-    stray = vm.Vm("d" * 36, "i-1", "Off", vm.notes(rows.DEPLOYMENT, "i-1"), "C:\\ec2gw", 1, None)
-    others = tuple(SurveyedVm(one, 4 * 2**30, 4) for one in (foreign, saved, stray))
-    report = scene.survey("Running", others=others)
+    size = (4, 4 * 2**30)
+    foreign = vm.Vm("f" * 36, scene.instance.id, "Running", "", "D:\\vms", 1, None, *size)
+    saved = vm.Vm("e" * 36, "theirs", "Off", "my notes", "D:\\vms", 1, None, *size)
+    ours = vm.notes(rows.DEPLOYMENT, "i-1")
+    stray = vm.Vm("d" * 36, "i-1", "Off", ours, "C:\\ec2gw", 1, None, *size)
+    report = scene.survey("Running", others=(foreign, saved, stray))
     assert report.strays == ["i-1"]
     with store.read() as session:
         host = session.get_one(models.Host, scene.on.host)

@@ -16,20 +16,11 @@ from translators.hyperv.host import Answer, Call, Flat, Plan
 
 
 @dataclass(frozen=True, slots=True)
-class SurveyedVm:
-    """One VM in a survey."""
-
-    vm: vm.Vm
-    memory_bytes: int
-    processors: int
-
-
-@dataclass(frozen=True, slots=True)
 class Survey:
     """A host at one moment; `started_at` by our own clock, before the host was asked."""
 
     started_at: dt.datetime
-    vms: tuple[SurveyedVm, ...]
+    vms: tuple[vm.Vm, ...]
     processors: int
     memory_bytes: int
     free_memory_bytes: int
@@ -59,15 +50,7 @@ def look() -> Plan:
         ),
         Call("Agent\\Test-Root", keep="root", take={"free": "FreeBytes:int"}),
         Call("Hyper-V\\Get-VMSwitch", keep="switches", take={"name": "Name:text"}),
-        Call(
-            "Hyper-V\\Get-VM",
-            keep="vms",
-            take={
-                **vm.VM_PROPERTIES,
-                "memory": "MemoryStartup:int",
-                "processors": "ProcessorCount:int",
-            },
-        ),
+        Call("Hyper-V\\Get-VM", keep="vms", take=vm.VM_PROPERTIES),
     )
     return Plan("survey", calls)
 
@@ -77,10 +60,7 @@ def read(answer: Answer, started_at: dt.datetime) -> Survey:
     host, system = answer.results["host"][0], answer.results["system"][0]
     return Survey(
         started_at=started_at,
-        vms=tuple(
-            SurveyedVm(vm.read(row), _whole(row, "memory"), _whole(row, "processors"))
-            for row in answer.results["vms"]
-        ),
+        vms=tuple(vm.read(row) for row in answer.results["vms"]),
         processors=_whole(host, "processors"),
         memory_bytes=_whole(host, "memory"),
         free_memory_bytes=_whole(system, "free_kib") * 1024,

@@ -81,6 +81,8 @@ class Vm:
     folder: str
     uptime_seconds: int
     heartbeat: str | None
+    processors: int
+    memory_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ VM_PROPERTIES: Final[Mapping[str, str]] = {
     "folder": "Path:text",
     "uptime_seconds": "Uptime.TotalSeconds:int",
     "heartbeat": "Heartbeat:text",
+    "processors": "ProcessorCount:int",
+    "memory": "MemoryStartup:int",
 }
 
 
@@ -153,16 +157,21 @@ def seen(answer: Answer) -> tuple[Vm, ...]:
 def read(row: Mapping[str, Flat]) -> Vm:
     """Shape one row of `VM_PROPERTIES`."""
     heartbeat = row["heartbeat"]
-    uptime = row["uptime_seconds"]
     return Vm(
         id=str(row["id"]).lower(),
         name=str(row["name"]),
         state=str(row["state"]),
         notes=str(row["notes"] or ""),
         folder=str(row["folder"] or ""),
-        uptime_seconds=uptime if isinstance(uptime, int) else 0,
+        uptime_seconds=_whole(row["uptime_seconds"]),
         heartbeat=str(heartbeat) if heartbeat else None,
+        processors=_whole(row["processors"]),
+        memory_bytes=_whole(row["memory"]),
     )
+
+
+def _whole(value: Flat) -> int:
+    return value if isinstance(value, int) else 0
 
 
 def is_missing(error_id: str) -> bool:
@@ -207,11 +216,7 @@ def create(spec: Spec) -> Plan:
             keep="vm",
             take={"id": "Id:text"},
         ),
-        Call("Hyper-V\\Set-VMProcessor", {"VM": vm, "Count": spec.processors}),
-        Call(
-            "Hyper-V\\Set-VMMemory",
-            {"VM": vm, "DynamicMemoryEnabled": False, "StartupBytes": spec.memory_bytes},
-        ),
+        *_size(vm, spec.processors, spec.memory_bytes),
         # New-VM makes an adapter of its own, with a localised name and a dynamic MAC.
         Call("Hyper-V\\Get-VMNetworkAdapter", {"VM": vm}, keep="made"),
         Call("Hyper-V\\Remove-VMNetworkAdapter", {"VMNetworkAdapter": Ref("made")}),
@@ -230,6 +235,14 @@ def create(spec: Spec) -> Plan:
         ),
     ]
     return Plan("create", tuple(calls), changes=True)
+
+
+def _size(vm: Ref, processors: int, memory_bytes: int) -> list[Call]:
+    memory: dict[str, Argument] = {"DynamicMemoryEnabled": False, "StartupBytes": memory_bytes}
+    return [
+        Call("Hyper-V\\Set-VMProcessor", {"VM": vm, "Count": processors}),
+        Call("Hyper-V\\Set-VMMemory", {"VM": vm, **memory}),
+    ]
 
 
 def _adapter(vm: Ref, adapter: Adapter) -> list[Call]:
@@ -291,6 +304,11 @@ def _boot(vm: Ref, spec: Spec, folder: Path) -> list[Call]:
         firmware["EnableSecureBoot"] = "On"
         firmware["SecureBootTemplate"] = spec.secure_boot_template
     return [attach, Call("Hyper-V\\Set-VMFirmware", firmware)]
+
+
+def resize(vm_id: str, processors: int, memory_bytes: int) -> Plan:
+    """Give it other processors and memory; only while it is off."""
+    return _on("resize", vm_id, *_size(Ref("vm"), processors, memory_bytes))
 
 
 def start(vm_id: str) -> Plan:

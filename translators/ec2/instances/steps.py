@@ -53,7 +53,7 @@ def launch(intent: Intent, sight: vm.Sight) -> Decision:
 
 @step("instance", "starting")
 def start(intent: Intent, sight: vm.Sight) -> Decision:
-    """See a stopped VM run again."""
+    """See a stopped VM run again, as large as its type is by now."""
     mine = _mine(intent, sight)
     if isinstance(mine, Wait):
         return mine
@@ -62,7 +62,10 @@ def start(intent: Intent, sight: vm.Sight) -> Decision:
     if mine.state in vm.RUNNING_STATES:
         return Rest("started", vm_id=mine.id)
     if mine.state in vm.OFF_STATES:
-        return _try(intent, vm.start(mine.id), ("not-started", START_FAILED))
+        size = (intent.spec.processors, intent.spec.memory_bytes)
+        resized = size == (mine.processors, mine.memory_bytes)
+        plan = vm.start(mine.id) if resized else vm.resize(mine.id, *size)
+        return _try(intent, plan, ("not-started", START_FAILED))
     return _soon(intent)
 
 

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from state import lifecycle, models
 from translators.ec2.instances import intents
 from translators.hyperv import vm
-from translators.hyperv.survey import Ending, Survey, SurveyedVm
+from translators.hyperv.survey import Ending, Survey
 
 GUEST_SHUTDOWN: Final = (
     "Client.InstanceInitiatedShutdown",
@@ -51,7 +51,7 @@ class Ended:
 class Report:
     """What is to be written, and what is to be asked before it can be."""
 
-    looks: dict[int, SurveyedVm | None] = field(default_factory=dict)  # changed ones only
+    looks: dict[int, vm.Vm | None] = field(default_factory=dict)  # changed ones only
     ended: list[Ended] = field(default_factory=list)
     restarted: list[int] = field(default_factory=list)
     running: list[int] = field(default_factory=list)
@@ -109,7 +109,7 @@ class Watch:
         Reads only.
         """
         report = Report()
-        seen = {one.vm.id: one for one in survey.vms}
+        seen = {one.id: one for one in survey.vms}
         rows = _rows(session, self._host_key, list(seen))
         self._count_others(rows, survey, report)
         off, missing = set[int](), dict[int, dt.datetime]()
@@ -124,11 +124,11 @@ class Watch:
             if one is None:
                 if row.host_key == self._host_key and row.vm_id is not None:
                     missing[row.key] = self._missing.get(row.key, survey.started_at)
-            elif one.vm.state in vm.OFF_STATES and row.phase == "running":
+            elif one.state in vm.OFF_STATES and row.phase == "running":
                 off.add(row.key)
                 if row.key in self._off:
                     self._explain(row, one, survey, report)
-            elif one.vm.state in vm.RUNNING_STATES and row.phase == "stopped":
+            elif one.state in vm.RUNNING_STATES and row.phase == "stopped":
                 report.running.append(row.key)
         report.unsettled = bool(off - self._off) or bool(missing)
         for key, since in missing.items():
@@ -137,30 +137,30 @@ class Watch:
         self._off, self._missing = off, missing
         return report
 
-    def _explain(self, row: _Known, one: SurveyedVm, survey: Survey, report: Report) -> None:
+    def _explain(self, row: _Known, one: vm.Vm, survey: Survey, report: Report) -> None:
         before = row.host_boot_time
         if before is not None and survey.boot_time - before > _RESTARTED_BY:
             report.restarted.append(row.key)
         else:
-            report.ended.append(Ended(row.key, row.id, one.vm.id, row.phase_since))
+            report.ended.append(Ended(row.key, row.id, one.id, row.phase_since))
 
     def _count_others(self, rows: Sequence[_Known], survey: Survey, report: Report) -> None:
         known = {row.vm_id for row in rows if row.vm_id}
         names = {row.id for row in rows}
         unfinished = {row.id for row in rows if row.vm_id is None}
         for one in survey.vms:
-            if one.vm.id in known:
+            if one.id in known:
                 continue
-            owner = vm.owner(one.vm.notes)
+            owner = vm.owner(one.notes)
             if owner is not None and owner[0] == self._deployment:
                 if owner[1] not in names:
-                    report.strays.append(one.vm.name)
+                    report.strays.append(one.name)
                 continue
-            in_its_folder = one.vm.folder.lower().endswith(f"\\instances\\{one.vm.name}".lower())
-            if one.vm.name in unfinished and in_its_folder:
+            in_its_folder = one.folder.lower().endswith(f"\\instances\\{one.name}".lower())
+            if one.name in unfinished and in_its_folder:
                 continue  # half made: its step knows more
             report.foreign_vms += 1
-            if one.vm.state not in vm.OFF_STATES:
+            if one.state not in vm.OFF_STATES:
                 report.foreign_memory_bytes += one.memory_bytes
 
 
@@ -263,14 +263,12 @@ def _rows(session: Session, host_key: int, seen: Sequence[str]) -> Sequence[_Kno
     return [*here, *guests]
 
 
-def _changed(
-    row: _Known, one: SurveyedVm, survey: Survey, addresses: Mapping[str, list[str]]
-) -> bool:
-    if (row.vm_state, row.heartbeat) != (one.vm.state, one.vm.heartbeat):
+def _changed(row: _Known, one: vm.Vm, survey: Survey, addresses: Mapping[str, list[str]]) -> bool:
+    if (row.vm_state, row.heartbeat) != (one.state, one.heartbeat):
         return True
-    if addresses.get(one.vm.id, row.addresses) != row.addresses:
+    if addresses.get(one.id, row.addresses) != row.addresses:
         return True
-    if one.vm.state in vm.OFF_STATES:
+    if one.state in vm.OFF_STATES:
         return False
     return row.host_boot_time is None or abs(survey.boot_time - row.host_boot_time) > _RESTARTED_BY
 
@@ -321,7 +319,7 @@ def _note_host(
 def _note_look(
     session: Session,
     key: int,
-    one: SurveyedVm | None,
+    one: vm.Vm | None,
     survey: Survey,
     addresses: Mapping[str, list[str]],
     now: dt.datetime,
@@ -331,9 +329,9 @@ def _note_look(
         look = models.Look(instance_key=key, addresses=[])
         session.add(look)
     look.changed_at = now
-    look.vm_state = one.vm.state if one else None
-    look.heartbeat = one.vm.heartbeat if one else None
+    look.vm_state = one.state if one else None
+    look.heartbeat = one.heartbeat if one else None
     if one is not None:
-        look.addresses = addresses.get(one.vm.id, look.addresses)
-        if one.vm.state not in vm.OFF_STATES:
+        look.addresses = addresses.get(one.id, look.addresses)
+        if one.state not in vm.OFF_STATES:
             look.host_boot_time = survey.boot_time
