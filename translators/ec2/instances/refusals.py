@@ -71,8 +71,8 @@ DISK: Final[Table] = {
 }
 _ON_THE_WIRE: Final = {
     "Ipv6Addresses": "Ipv6Address",
-    "Ipv4Prefixes": "Ipv4Prefix",
-    "Ipv6Prefixes": "Ipv6Prefix",
+    "NetworkInterface.1.Ipv4Prefixes": "NetworkInterface.1.Ipv4Prefix",
+    "NetworkInterface.1.Ipv6Prefixes": "NetworkInterface.1.Ipv6Prefix",
     "ElasticInferenceAccelerators": "ElasticInferenceAccelerator",
     "LicenseSpecifications": "LicenseSpecification",
     "SecondaryInterfaces": "SecondaryInterface",
@@ -89,7 +89,8 @@ def check(given: Mapping[str, Any], table: Table, prefix: str = "") -> None:
         for step in path.split("."):
             value = value.get(step) if isinstance(value, Mapping) else None
         if _says_something(value) and value not in neutral:
-            raise errors.unsupported_operation(prefix + _ON_THE_WIRE.get(path, path))
+            name = prefix + path
+            raise errors.unsupported_operation(_ON_THE_WIRE.get(name, name))
 
 
 def _says_something(value: object) -> bool:
