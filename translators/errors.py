@@ -133,89 +133,13 @@ def invalid_instance_id_not_found(ids: Collection[str]) -> Ec2Error:
     return Ec2Error("InvalidInstanceID.NotFound", _missing("instance ID", ids))
 
 
-def incorrect_instance_state_start(instance_id: str) -> Ec2Error:
-    message = f"The instance '{instance_id}' is not in a state from which it can be started."
-    return Ec2Error("IncorrectInstanceState", message)
-
-
-def incorrect_instance_state_reboot(instance_id: str) -> Ec2Error:
-    message = f"The instance '{instance_id}' is not in a state from which it can be rebooted."
-    return Ec2Error("IncorrectInstanceState", message)
-
-
-def incorrect_instance_state_stop(instance_id: str) -> Ec2Error:
-    message = f"This instance '{instance_id}' is not in a state from which it can be stopped."
-    return Ec2Error("IncorrectInstanceState", message)
-
-
-def incorrect_instance_state_never_ran(instance_id: str) -> Ec2Error:
-    message = (
-        f"Instance '{instance_id}' cannot be stopped as it has never reached the 'running' state."
-    )
-    return Ec2Error("IncorrectInstanceState", message)
-
-
-def operation_not_permitted(instance_id: str, verb: str, attribute: str) -> Ec2Error:
-    """Protection: `verb` is "terminated" or "stopped"; the attribute is what protects."""
-    message = (
-        f"The instance '{instance_id}' may not be {verb}. "
-        f"Modify its '{attribute}' instance attribute and try again."
-    )
-    return Ec2Error("OperationNotPermitted", message)
-
-
 def invalid_instance_type(names: Collection[str]) -> Ec2Error:
     message = f"The following supplied instance types do not exist: [{', '.join(names)}]"
     return Ec2Error("InvalidInstanceType", message)
 
 
-def invalid_value_for_instance_type(name: str) -> Ec2Error:
-    return Ec2Error("InvalidParameterValue", f"Invalid value '{name}' for InstanceType.")
-
-
-def insufficient_instance_capacity(type_name: str, zone: str, others: Collection[str]) -> Ec2Error:
-    message = (
-        f"We currently do not have sufficient {type_name} capacity in the Availability Zone you "
-        f"requested ({zone}). Our system will be working on provisioning additional capacity."
-    )
-    if others:
-        message += (
-            f" You can currently get {type_name} capacity by not specifying an Availability Zone "
-            f"in your request or choosing {', '.join(others)}."
-        )
-    return Ec2Error("InsufficientInstanceCapacity", message, 500)
-
-
 def insufficient_capacity() -> Ec2Error:
     return Ec2Error("InsufficientInstanceCapacity", "Insufficient capacity.", 500)
-
-
-def instance_limit_exceeded(requested: int, limit: int) -> Ec2Error:
-    message = (
-        f"You have requested more instances ({requested}) than your current instance limit of "
-        f"{limit} allows for the specified instance type."
-    )
-    return Ec2Error("InstanceLimitExceeded", message)
-
-
-def idempotent_instance_terminated() -> Ec2Error:
-    message = (
-        "The client token you have provided is associated with a terminated instance. "
-        "Please use a different client token."
-    )
-    return Ec2Error("IdempotentInstanceTerminated", message)
-
-
-def user_data_too_long() -> Ec2Error:
-    return Ec2Error("InvalidParameterValue", "User data is limited to 16384 bytes")
-
-
-def user_data_not_base64() -> Ec2Error:
-    return Ec2Error("InvalidParameterValue", "Invalid BASE64 encoding of user data.")
-
-
-def invalid_block_device_mapping(sentence: str) -> Ec2Error:
-    return Ec2Error("InvalidBlockDeviceMapping", sentence)
 
 
 # -- images, keys, disks
@@ -283,11 +207,6 @@ def invalid_subnet_id_malformed(text: str) -> Ec2Error:
 
 def invalid_subnet_id_not_found(ids: Collection[str]) -> Ec2Error:
     return Ec2Error("InvalidSubnetID.NotFound", _missing("subnet ID", ids))
-
-
-def missing_input_no_subnet(vpc_id: str) -> Ec2Error:
-    message = f"No subnets found for the default VPC '{vpc_id}'. Please specify a subnet."
-    return Ec2Error("MissingInput", message)
 
 
 def insufficient_free_addresses_in_subnet(subnet_id: str) -> Ec2Error:

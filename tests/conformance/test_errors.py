@@ -6,16 +6,17 @@ Source: tests/data/aws-errors.json.
 from __future__ import annotations
 
 import ast
+import importlib
 import inspect
 import json
 import re
 from collections.abc import Callable, Collection
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 from translators import errors
-from translators.ec2.instances import instance_errors
 from translators.errors import Ec2Error
 
 ROOT = Path(__file__).parent.parent.parent
@@ -56,10 +57,17 @@ SAMPLES = {
 }
 
 
+def modules() -> list[ModuleType]:
+    """The errors that all share, and each family's own."""
+    paths = sorted((ROOT / "translators" / "ec2").rglob("*_errors.py"))
+    names = [".".join(path.relative_to(ROOT).with_suffix("").parts) for path in paths]
+    return [errors, *map(importlib.import_module, names)]
+
+
 def functions() -> dict[str, Callable[..., Ec2Error]]:
     return {
         name: function
-        for module in (errors, instance_errors)
+        for module in modules()
         for name, function in inspect.getmembers(module, inspect.isfunction)
         if not name.startswith("_") and function.__module__ == module.__name__
     }

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from translators import errors
-from translators.ec2.instances import refusals
+from translators.ec2.instances import instance_errors, refusals
 
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import BlockDeviceMappingTypeDef, EbsBlockDeviceTypeDef
@@ -57,12 +57,12 @@ def root(image: Any, mappings: Sequence[BlockDeviceMappingTypeDef]) -> Root:
             raise errors.missing_parameter("deviceName")
         if device in seen:
             message = f"The device '{device}' is used in more than one block-device mapping"
-            raise errors.invalid_block_device_mapping(message)
+            raise instance_errors.invalid_block_device_mapping(message)
         seen.add(device)
         if device == image.root_device_name:
             if "NoDevice" in mapping or "VirtualName" in mapping:
                 message = f"Invalid device name {device}"
-                raise errors.invalid_block_device_mapping(message)
+                raise instance_errors.invalid_block_device_mapping(message)
             asked = mapping.get("Ebs", {})
             refusals.check(asked, refusals.DISK, prefix + "Ebs.")
         elif "Ebs" in mapping:
@@ -76,14 +76,14 @@ def _root(image: Any, asked: EbsBlockDeviceTypeDef) -> Root:
     snapshot = asked.get("SnapshotId")
     if snapshot is not None and snapshot != image.snapshot_id:
         message = "The snapshotId of the root device cannot be modified."
-        raise errors.invalid_block_device_mapping(message)
+        raise instance_errors.invalid_block_device_mapping(message)
     size = asked.get("VolumeSize", image.size_gib)
     if size < image.size_gib:
         message = (  # the two blanks are EC2's
             f"Volume of size {size}GB is smaller than  snapshot '{image.snapshot_id}', "
             f"expect size >= {image.size_gib}GB"
         )
-        raise errors.invalid_block_device_mapping(message)
+        raise instance_errors.invalid_block_device_mapping(message)
     kind: str = asked.get("VolumeType", _DEFAULT_TYPE)
     if kind in _OTHER_TYPES:
         message = f"The volume type {kind} is not supported as a root device."

@@ -1,9 +1,11 @@
-"""EC2's errors that only launches and power actions answer; all others are in `translators.errors`.
+"""EC2's errors that only this family answers; all others are in `translators.errors`.
 
 Source: EC2 API Reference, "Error codes for the Amazon EC2 API".
 """
 
 from __future__ import annotations
+
+from collections.abc import Collection
 
 from translators.errors import Ec2Error
 
@@ -28,11 +30,62 @@ def encoded_user_data_too_long(limit: int) -> Ec2Error:
     return Ec2Error("InvalidParameterValue", message)
 
 
+def idempotent_instance_terminated() -> Ec2Error:
+    message = (
+        "The client token you have provided is associated with a terminated instance. "
+        "Please use a different client token."
+    )
+    return Ec2Error("IdempotentInstanceTerminated", message)
+
+
+def incorrect_instance_state_never_ran(instance_id: str) -> Ec2Error:
+    message = (
+        f"Instance '{instance_id}' cannot be stopped as it has never reached the 'running' state."
+    )
+    return Ec2Error("IncorrectInstanceState", message)
+
+
+def incorrect_instance_state_reboot(instance_id: str) -> Ec2Error:
+    message = f"The instance '{instance_id}' is not in a state from which it can be rebooted."
+    return Ec2Error("IncorrectInstanceState", message)
+
+
+def incorrect_instance_state_start(instance_id: str) -> Ec2Error:
+    message = f"The instance '{instance_id}' is not in a state from which it can be started."
+    return Ec2Error("IncorrectInstanceState", message)
+
+
+def incorrect_instance_state_stop(instance_id: str) -> Ec2Error:
+    message = f"This instance '{instance_id}' is not in a state from which it can be stopped."
+    return Ec2Error("IncorrectInstanceState", message)
+
+
+def instance_limit_exceeded(requested: int, limit: int) -> Ec2Error:
+    message = (
+        f"You have requested more instances ({requested}) than your current instance limit of "
+        f"{limit} allows for the specified instance type."
+    )
+    return Ec2Error("InstanceLimitExceeded", message)
+
+
 def insufficient_capacity_anywhere(type_name: str) -> Ec2Error:
     message = (
         f"We currently do not have sufficient {type_name} capacity in any Availability Zone. "
         "Our system will be working on provisioning additional capacity."
     )
+    return Ec2Error("InsufficientInstanceCapacity", message, 500)
+
+
+def insufficient_instance_capacity(type_name: str, zone: str, others: Collection[str]) -> Ec2Error:
+    message = (
+        f"We currently do not have sufficient {type_name} capacity in the Availability Zone you "
+        f"requested ({zone}). Our system will be working on provisioning additional capacity."
+    )
+    if others:
+        message += (
+            f" You can currently get {type_name} capacity by not specifying an Availability Zone "
+            f"in your request or choosing {', '.join(others)}."
+        )
     return Ec2Error("InsufficientInstanceCapacity", message, 500)
 
 
@@ -45,12 +98,34 @@ def invalid_availability_zone(name: str) -> Ec2Error:
     return Ec2Error("InvalidParameterValue", f"Invalid value '{name}' for AvailabilityZone.")
 
 
+def invalid_block_device_mapping(sentence: str) -> Ec2Error:
+    return Ec2Error("InvalidBlockDeviceMapping", sentence)
+
+
 def invalid_placement_group_unknown(name: str) -> Ec2Error:
     return Ec2Error("InvalidPlacementGroup.Unknown", f"The Placement Group '{name}' is unknown.")
 
 
+def invalid_value_for_instance_type(name: str) -> Ec2Error:
+    return Ec2Error("InvalidParameterValue", f"Invalid value '{name}' for InstanceType.")
+
+
 def missing_device_index() -> Ec2Error:
     return Ec2Error("MissingParameter", "Each network interface requires a device index.")
+
+
+def missing_input_no_subnet(vpc_id: str) -> Ec2Error:
+    message = f"No subnets found for the default VPC '{vpc_id}'. Please specify a subnet."
+    return Ec2Error("MissingInput", message)
+
+
+def operation_not_permitted(instance_id: str, verb: str, attribute: str) -> Ec2Error:
+    """Protection: `verb` is "terminated" or "stopped"; the attribute is what protects."""
+    message = (
+        f"The instance '{instance_id}' may not be {verb}. "
+        f"Modify its '{attribute}' instance attribute and try again."
+    )
+    return Ec2Error("OperationNotPermitted", message)
 
 
 def security_groups_per_interface_limit_exceeded() -> Ec2Error:
@@ -69,6 +144,14 @@ def unsupported_configuration() -> Ec2Error:
 def unsupported_hibernation_configuration(instance_id: str) -> Ec2Error:
     message = f"The instance '{instance_id}' is not enabled for hibernation."
     return Ec2Error("UnsupportedHibernationConfiguration", message)
+
+
+def user_data_not_base64() -> Ec2Error:
+    return Ec2Error("InvalidParameterValue", "Invalid BASE64 encoding of user data.")
+
+
+def user_data_too_long() -> Ec2Error:
+    return Ec2Error("InvalidParameterValue", "User data is limited to 16384 bytes")
 
 
 def vpc_id_not_specified() -> Ec2Error:

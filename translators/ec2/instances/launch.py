@@ -62,7 +62,7 @@ def replay(ctx: Context, answer: Mapping[str, Any]) -> Result:
     keys = list(found)
     made = views.load(ctx, keys)
     if all(shown["State"]["Name"] == "terminated" for shown in made.values()):
-        raise errors.idempotent_instance_terminated()
+        raise instance_errors.idempotent_instance_terminated()
     return launched.answer(ctx, answer["ReservationId"], [made[key] for key in keys])
 
 
@@ -107,7 +107,7 @@ def _allowed(ctx: Context, minimum: int) -> int:
     asked = {"account": ctx.account_key, "region": ctx.region}
     left = limit - (ctx.session.connection().scalar(_COUNT, asked) or 0)
     if left < minimum:
-        raise errors.instance_limit_exceeded(minimum, limit)
+        raise instance_errors.instance_limit_exceeded(minimum, limit)
     return left
 
 
@@ -162,4 +162,4 @@ def _no_capacity(
         if len(placement.place(rooms.get(other.letter, ()), need, disk_bytes, launch.minimum))
         == launch.minimum
     ]
-    return errors.insufficient_instance_capacity(name, zone, roomy)
+    return instance_errors.insufficient_instance_capacity(name, zone, roomy)

@@ -72,7 +72,7 @@ def stop_instances(ctx: Context, request: StopInstancesRequestTypeDef) -> Result
         raise instance_errors.unsupported_hibernation_configuration(rows[0].id)
     for row in rows:
         if row.disable_api_stop:
-            raise errors.operation_not_permitted(row.id, "stopped", "disableApiStop")
+            raise instance_errors.operation_not_permitted(row.id, "stopped", "disableApiStop")
     moves = _ask(rows, "stop")
     force = bool(request.get("Force") or request.get("SkipOsShutdown"))
     _write(
@@ -112,7 +112,7 @@ def terminate_instances(ctx: Context, request: TerminateInstancesRequestTypeDef)
             ("disableApiStop", row.disable_api_stop),
         ):
             if protected:
-                raise errors.operation_not_permitted(row.id, "terminated", attribute)
+                raise instance_errors.operation_not_permitted(row.id, "terminated", attribute)
     moves = _ask(rows, "terminate")
     _write(ctx, moves, {"transition_reason": _initiated(ctx.now), **_REASON})
     return {"TerminatingInstances": [_change(row, phase) for row, phase in moves]}
@@ -166,12 +166,12 @@ def _ask(rows: Sequence[Any], verb: lifecycle.Ask) -> _Moves:
 
 def _refusal(instance_id: str, refused: lifecycle.Refused) -> errors.Ec2Error:
     if refused.event == "start":
-        return errors.incorrect_instance_state_start(instance_id)
+        return instance_errors.incorrect_instance_state_start(instance_id)
     if refused.event == "reboot":
-        return errors.incorrect_instance_state_reboot(instance_id)
+        return instance_errors.incorrect_instance_state_reboot(instance_id)
     if refused.phase == "pending":
-        return errors.incorrect_instance_state_never_ran(instance_id)
-    return errors.incorrect_instance_state_stop(instance_id)
+        return instance_errors.incorrect_instance_state_never_ran(instance_id)
+    return instance_errors.incorrect_instance_state_stop(instance_id)
 
 
 def _write(

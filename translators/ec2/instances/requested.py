@@ -158,7 +158,7 @@ def _type(ctx: Context, request: RunInstancesRequestTypeDef) -> InstanceType:
     name = request.get("InstanceType") or ctx.settings.default_instance_type
     kind = ctx.settings.instance_types.get(name)
     if kind is None:
-        raise errors.invalid_value_for_instance_type(name)
+        raise instance_errors.invalid_value_for_instance_type(name)
     return kind
 
 
@@ -267,9 +267,9 @@ def _user_data(text: str | None) -> bytes | None:
     try:
         plain = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise errors.user_data_not_base64() from None
+        raise instance_errors.user_data_not_base64() from None
     if len(plain) > USER_DATA_BYTES:
-        raise errors.user_data_too_long()
+        raise instance_errors.user_data_too_long()
     return plain
 
 

@@ -157,7 +157,7 @@ def subnets(ctx: Context, launch: Launch) -> list[Any]:
         raise instance_errors.vpc_id_not_specified()
     wanted = [row for row in found if row.key is not None and zone in (None, row.zone)]
     if not wanted:
-        raise errors.missing_input_no_subnet(found[0].vpc_id)
+        raise instance_errors.missing_input_no_subnet(found[0].vpc_id)
     return wanted
 
 
