@@ -9,7 +9,6 @@ Source: EC2 API Reference, "Describe" actions; docs/performance.md, "Data access
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -17,7 +16,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from state import ids, models
-from state.statements import Statement
+from state.statements import Statement, listed
 from translators import errors, filters, paging
 from translators.errors import Ec2Error
 from translators.filters import Condition, Filter
@@ -31,10 +30,6 @@ REGION: Final = sa.bindparam("region", type_=sa.String)
 _IDS_AT_ONCE: Final = 1000
 _ROWS_AT_ONCE: Final = 1000
 _UNBOUNDED: Final = 2**62
-_IDS: Final = sa.func.json_each(sa.bindparam("ids", type_=sa.String)).table_valued(
-    sa.column("value", sa.String)
-)
-"""Any number of ids as one parameter, so that the statement is the same for all of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -152,7 +147,7 @@ def describe(
             query = query.where(columns.key.in_([key for key, _ in found.values()]))
         rows = ctx.session.execute(query, asked)
     else:
-        rows = _plain(resource).rows(ctx.session, asked)
+        rows = _plain(resource).run(ctx.session, asked)
     pairs = [(row[0], row[1]) for row in rows]
     if limit is None or len(pairs) <= limit:
         return Page(resource, pairs, None, load)
@@ -181,12 +176,12 @@ def find(
         if not ids.is_well_formed(resource.prefix, text):
             raise resource.malformed(text)
     wanted = list(dict.fromkeys(named))
-    asked = {**_bound(ctx, resource), "ids": json.dumps(wanted)}
+    asked = {**_bound(ctx, resource), "ids": wanted}
     rows: Iterable[Any]
     if where:
         rows = ctx.session.execute(_identified(resource).where(*where), asked)
     else:
-        rows = _by_id(resource).rows(ctx.session, asked)
+        rows = _by_id(resource).run(ctx.session, asked)
     found = {row[0]: (row[1], row[2]) for row in rows}
     if missing := [text for text in wanted if text not in found]:
         raise resource.not_found(missing)
@@ -226,7 +221,7 @@ def _by_id(resource: Resource) -> Statement:
 def _identified(resource: Resource) -> sa.Select[Any]:
     columns = resource.columns
     return sa.select(columns.id, columns.key, columns.version).where(
-        columns.id.in_(sa.select(_IDS.c.value)), *_seen(resource, driven=True)
+        columns.id.in_(listed("ids", sa.String)), *_seen(resource, driven=True)
     )
 
 

@@ -62,7 +62,7 @@ def describe_instances(ctx: Context, request: DescribeInstancesRequestTypeDef) -
     page = listing.describe(ctx, RESOURCE, request)
     versions = dict(page.pairs)
     launches: dict[str, list[tuple[int, int]]] = {}
-    for key, reservation_id in _RESERVATIONS.rows(ctx.session, views.asked(page.keys)):
+    for key, reservation_id in _RESERVATIONS.run(ctx.session, views.asked(page.keys)):
         launches.setdefault(reservation_id, []).append((key, versions[key]))
     reservations = [
         {
