@@ -18,6 +18,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from state.models import Network, NetworkInterface
+from state.statements import Statement, listed
 from translators import errors
 from translators.registry import Context
 
@@ -25,11 +26,13 @@ _RESERVED_FIRST: Final = 4
 _LEAST_BATCH: Final = 8
 _MOST_BATCH: Final = 4096
 
-_USED: Final = sa.select(NetworkInterface.private_ip).where(
-    NetworkInterface.network_key == sa.bindparam("network"),
-    NetworkInterface.private_ip.in_(sa.bindparam("addresses", expanding=True)),
+_USED: Final = Statement(
+    sa.select(NetworkInterface.private_ip).where(
+        NetworkInterface.network_key == sa.bindparam("network"),
+        NetworkInterface.private_ip.in_(listed("addresses", sa.String)),
+    )
 )
-_ADVANCE: Final = (
+_ADVANCE: Final = Statement(
     sa.update(Network)
     .where(Network.key == sa.bindparam("network"))
     .values(next_offset=sa.bindparam("next"))
@@ -102,9 +105,7 @@ def take(ctx: Context, subnet: Any, most: int) -> list[str]:
         batch_size = min(_MOST_BATCH, 4 * batch_size)
     if found:
         following = int(ipaddress.IPv4Address(found[-1])) + 1 - base
-        ctx.session.connection().execute(
-            _ADVANCE, {"network": subnet.network_key, "next": following}
-        )
+        _ADVANCE.run(ctx.session, {"network": subnet.network_key, "next": following})
     return found
 
 
@@ -139,4 +140,4 @@ def claim(ctx: Context, subnet: Any, text: str) -> str:
 
 def _used(ctx: Context, network_key: int, addresses: Sequence[str]) -> set[str]:
     asked = {"network": network_key, "addresses": addresses}
-    return set(ctx.session.connection().scalars(_USED, asked))
+    return {address for (address,) in _USED.run(ctx.session, asked)}

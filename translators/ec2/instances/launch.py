@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from state import lifecycle
 from state.models import Instance, Reservation
+from state.statements import Statement
 from translators import errors, zones
 from translators.ec2.instances import (
     addresses,
@@ -30,15 +31,13 @@ from translators.settings import GIB, MIB
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import RunInstancesRequestTypeDef
 
-_MOST_PROCESSORS: Final = {1: 64, 2: 240}
-"""Generation of a VM -> virtual processors, on every version of Hyper-V."""
-_MOST_MEMORY: Final = {1: 1024 * GIB, 2: 12 * 1024 * GIB}
-
 # Statements are made once: to make one costs several times what it costs to run it.
-_COUNT: Final = sa.select(sa.func.count()).where(
-    Instance.account_key == sa.bindparam("account"),
-    Instance.region == sa.bindparam("region"),
-    Instance.phase.in_([phase for phase in lifecycle.PHASES if phase != "terminated"]),
+_COUNT: Final = Statement(
+    sa.select(sa.func.count()).where(
+        Instance.account_key == sa.bindparam("account"),
+        Instance.region == sa.bindparam("region"),
+        Instance.phase.in_([phase for phase in lifecycle.PHASES if phase != "terminated"]),
+    )
 )
 _LAUNCHED: Final = (
     sa.select(Instance.key)
@@ -79,11 +78,7 @@ def run_instances(ctx: Context, request: RunInstancesRequestTypeDef) -> Result:
     image = targets.image(ctx, launch)
     root = block_devices.root(image, launch.block_devices)
     need = placement.Need(launch.processors, launch.type.memory_mib * MIB)
-    if (
-        need.processors > _MOST_PROCESSORS[image.generation]
-        or need.memory_bytes > _MOST_MEMORY[image.generation]
-    ):
-        raise instance_errors.unsupported_configuration()
+    placement.check(need, image.generation)
     public_key = targets.public_key(ctx, launch.key_name)
     if launch.interface_id is not None:
         targets.refuse_interface(ctx, launch.interface_id)
@@ -105,7 +100,7 @@ def _allowed(ctx: Context, minimum: int) -> int:
     """
     limit = ctx.settings.instance_limit
     asked = {"account": ctx.account_key, "region": ctx.region}
-    left = limit - (ctx.session.connection().scalar(_COUNT, asked) or 0)
+    left: int = limit - _COUNT.scalar(ctx.session, asked)
     if left < minimum:
         raise instance_errors.instance_limit_exceeded(minimum, limit)
     return left

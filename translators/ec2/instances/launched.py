@@ -5,26 +5,25 @@ Source: EC2 API Reference, RunInstances.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-import sqlalchemy as sa
-
 from state import ids
 from state.models import Instance, InterfaceGroup, NetworkInterface, Reservation, Tag, Volume
+from state.statements import Insertion
 from translators.ec2.instances import block_devices, placement, requested, views
 from translators.registry import Context, Result
 
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import InstanceTypeDef
 
-_INSERT: Final[Mapping[type[Any], Any]] = {
-    model: sa.insert(model).returning(model.key, sort_by_parameter_order=True)
-    for model in (Reservation, Instance, NetworkInterface, Volume)
-}
-_INSERT_GROUPS: Final = sa.insert(InterfaceGroup)
-_INSERT_TAGS: Final = sa.insert(Tag)
+_RESERVATIONS: Final = Insertion(Reservation)
+_INSTANCES: Final = Insertion(Instance)
+_INTERFACES: Final = Insertion(NetworkInterface)
+_GROUPS: Final = Insertion(InterfaceGroup)
+_VOLUMES: Final = Insertion(Volume)
+_TAGS: Final = Insertion(Tag)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +47,10 @@ class Place:
 
 
 def write(ctx: Context, launch: requested.Launch, subject: Subject, place: Place) -> Result:
-    connection = ctx.session.connection()
+    session = ctx.session
     owner = {"account_key": ctx.account_key, "region": ctx.region}
     reservation_id = ids.mint("r")
-    [reservation_key] = _insert(connection, Reservation, [{"id": reservation_id, **owner}])
+    [reservation_key] = _RESERVATIONS.run(session, [{"id": reservation_id, **owner}])
     rows = [
         {
             "id": ids.mint("i"),
@@ -63,14 +62,14 @@ def write(ctx: Context, launch: requested.Launch, subject: Subject, place: Place
         }
         for index, host_key in enumerate(place.hosts)
     ]
-    keys = _insert(connection, Instance, rows)
+    keys = _INSTANCES.run(session, rows)
     interfaces = [
         {**owner, **_interface(ctx, launch, place.subnet, key, address)}
         for key, address in zip(keys, place.addresses, strict=True)
     ]
-    interface_keys = _insert(connection, NetworkInterface, interfaces)
-    connection.execute(
-        _INSERT_GROUPS,
+    interface_keys = _INTERFACES.run(session, interfaces)
+    _GROUPS.run(
+        session,
         [
             {"interface_key": interface_key, "group_key": group.key}
             for interface_key in interface_keys
@@ -81,7 +80,7 @@ def write(ctx: Context, launch: requested.Launch, subject: Subject, place: Place
         {**owner, **_volume(ctx, subject, place.subnet.zone, key, host_key)}
         for key, host_key in zip(keys, place.hosts, strict=True)
     ]
-    volume_keys = _insert(connection, Volume, volumes)
+    volume_keys = _VOLUMES.run(session, volumes)
     made = {
         "instance": list(zip(keys, rows, strict=True)),
         "network-interface": list(zip(interface_keys, interfaces, strict=True)),
@@ -100,18 +99,10 @@ def write(ctx: Context, launch: requested.Launch, subject: Subject, place: Place
         for name, value in launch.tags[kind].items()
         for key, row in listed
     ]
-    if tags:
-        connection.execute(_INSERT_TAGS, tags)
+    _TAGS.run(session, tags)
     ctx.wake.update(place.hosts)
     shown = _shown(ctx, launch, subject, place, list(zip(rows, interfaces, volumes, strict=True)))
     return answer(ctx, reservation_id, shown)
-
-
-def _insert(
-    connection: sa.Connection, model: type[Any], rows: Sequence[dict[str, Any]]
-) -> list[int]:
-    """Insert the rows in bulk; answer their keys in the same order."""
-    return list(connection.execute(_INSERT[model], rows).scalars())
 
 
 def _instance(

@@ -18,11 +18,16 @@ import sqlalchemy as sa
 
 from state import lifecycle
 from state.models import Deployment, Host, Instance, Volume
+from state.statements import Statement, listed
+from translators.ec2.instances import instance_errors
 from translators.registry import Context
 from translators.settings import GIB, MIB
 
 MOST_VMS: Final = 1024
 """Running VMs on one host."""
+_MOST_PROCESSORS: Final = {1: 64, 2: 240}
+"""Generation of a VM -> virtual processors, on every version of Hyper-V."""
+_MOST_MEMORY: Final = {1: 1024 * GIB, 2: 12 * 1024 * GIB}
 _IDLE: Final = ("stopped", "terminated")
 """Phases that hold neither memory nor processors."""
 
@@ -47,16 +52,18 @@ _SURVEYED: Final = sa.select(
     Host.switches,
     _AWAITED.label("awaited_gib"),
 ).where(Host.surveyed_at.is_not(None))
-_OPEN: Final = _SURVEYED.where(
-    Host.region.in_((sa.bindparam("region"), "*")),
-    Host.zone_letter.in_(sa.bindparam("letters", expanding=True)),
-    Host.state == "active",
-    Host.reachable,
-    # After a restore VMs may hold addresses that the state does not know of.
-    sa.not_(sa.exists().where(Deployment.recovering)),
+_OPEN: Final = Statement(
+    _SURVEYED.where(
+        Host.region.in_((sa.bindparam("region"), "*")),
+        Host.zone_letter.in_(listed("letters", sa.String)),
+        Host.state == "active",
+        Host.reachable,
+        # After a restore VMs may hold addresses that the state does not know of.
+        sa.not_(sa.exists().where(Deployment.recovering)),
+    )
 )
-_NAMED: Final = _SURVEYED.where(Host.key.in_(sa.bindparam("hosts", expanding=True)))
-_USED: Final = (
+_NAMED: Final = Statement(_SURVEYED.where(Host.key.in_(listed("hosts", sa.BigInteger))))
+_USED: Final = Statement(
     sa.select(
         Instance.host_key,
         sa.func.count(),
@@ -64,7 +71,7 @@ _USED: Final = (
         sa.func.sum(Instance.processors),
     )
     .where(
-        Instance.host_key.in_(sa.bindparam("hosts", expanding=True)),
+        Instance.host_key.in_(listed("hosts", sa.BigInteger)),
         Instance.phase.in_([phase for phase in lifecycle.PHASES if phase not in _IDLE]),
     )
     .group_by(Instance.host_key)
@@ -106,6 +113,18 @@ class Room:
         self.memory_bytes -= need.memory_bytes
         self.processors -= need.processors
         self.disk_bytes -= disk_bytes
+
+
+def check(need: Need, generation: int) -> None:
+    """Refuse what no host gives to a VM of that generation.
+
+    :raises Ec2Error: ``Unsupported``
+    """
+    if (
+        need.processors > _MOST_PROCESSORS[generation]
+        or need.memory_bytes > _MOST_MEMORY[generation]
+    ):
+        raise instance_errors.unsupported_configuration()
 
 
 def rooms(ctx: Context, letters: Collection[str]) -> dict[str, list[Room]]:
@@ -158,15 +177,14 @@ def can_start(ctx: Context, needs: Sequence[tuple[int, Need]]) -> bool:
     return True
 
 
-def _rooms(ctx: Context, query: sa.Select[Any], asked: Mapping[str, Any]) -> list[Room]:
-    connection = ctx.session.connection()
-    hosts: Sequence[Any] = connection.execute(query, asked).all()
+def _rooms(ctx: Context, query: Statement, asked: Mapping[str, Any]) -> list[Room]:
+    hosts = query.named(ctx.session, asked)
     if not hosts:
         return []
     used = {
         key: (count, memory, processors)
-        for key, count, memory, processors in connection.execute(
-            _USED, {"hosts": [host.key for host in hosts]}
+        for key, count, memory, processors in _USED.run(
+            ctx.session, {"hosts": [host.key for host in hosts]}
         )
     }
     reserved = ctx.settings.host_reserved_memory_mib * MIB

@@ -11,6 +11,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from state.models import Image, KeyPair, Network, NetworkInterface, SecurityGroup, Subnet, Vpc
+from state.statements import Statement, listed
 from translators import errors, zones
 from translators.ec2.instances import instance_errors
 from translators.ec2.instances.requested import Launch
@@ -36,30 +37,38 @@ _SUBNET_COLUMNS: Final = (
 
 # Statements are made once: to make one costs several times what it costs to run it.
 
-_IMAGE: Final = sa.select(
-    Image.key,
-    Image.id,
-    Image.account_key,
-    Image.public,
-    Image.state,
-    Image.architecture,
-    Image.platform,
-    Image.generation,
-    Image.root_device_name,
-    Image.size_gib,
-    Image.snapshot_id,
-).where(Image.id == sa.bindparam("image"), Image.region.in_((sa.bindparam("region"), _ANY_REGION)))
-_PUBLIC_KEY: Final = sa.select(KeyPair.public_key).where(
-    KeyPair.account_key == sa.bindparam("account"),
-    KeyPair.region == sa.bindparam("region"),
-    KeyPair.name == sa.bindparam("name"),
+_IMAGE: Final = Statement(
+    sa.select(
+        Image.key,
+        Image.id,
+        Image.account_key,
+        Image.public,
+        Image.state,
+        Image.architecture,
+        Image.platform,
+        Image.generation,
+        Image.root_device_name,
+        Image.size_gib,
+        Image.snapshot_id,
+    ).where(
+        Image.id == sa.bindparam("image"), Image.region.in_((sa.bindparam("region"), _ANY_REGION))
+    )
 )
-_INTERFACE: Final = sa.select(NetworkInterface.key).where(
-    NetworkInterface.id == sa.bindparam("interface"),
-    NetworkInterface.account_key == sa.bindparam("account"),
-    NetworkInterface.region == sa.bindparam("region"),
+_PUBLIC_KEY: Final = Statement(
+    sa.select(KeyPair.public_key).where(
+        KeyPair.account_key == sa.bindparam("account"),
+        KeyPair.region == sa.bindparam("region"),
+        KeyPair.name == sa.bindparam("name"),
+    )
 )
-_SUBNET: Final = (
+_INTERFACE: Final = Statement(
+    sa.select(NetworkInterface.key).where(
+        NetworkInterface.id == sa.bindparam("interface"),
+        NetworkInterface.account_key == sa.bindparam("account"),
+        NetworkInterface.region == sa.bindparam("region"),
+    )
+)
+_SUBNET: Final = Statement(
     sa.select(*_SUBNET_COLUMNS)
     .join(Vpc, Vpc.key == Subnet.vpc_key)
     .join(Network, Network.key == Subnet.network_key)
@@ -69,7 +78,7 @@ _SUBNET: Final = (
         Subnet.region == sa.bindparam("region"),
     )
 )
-_DEFAULT_SUBNETS: Final = (
+_DEFAULT_SUBNETS: Final = Statement(
     sa.select(*_SUBNET_COLUMNS)
     .select_from(Vpc)
     .join(Subnet, sa.and_(Subnet.vpc_key == Vpc.key, Subnet.default_for_az), isouter=True)
@@ -81,18 +90,18 @@ _DEFAULT_SUBNETS: Final = (
     )
     .order_by(Subnet.key)
 )
-_GROUPS: Final = sa.select(
-    SecurityGroup.key, SecurityGroup.id, SecurityGroup.name, SecurityGroup.vpc_key
-).where(
-    SecurityGroup.account_key == sa.bindparam("account"),
-    SecurityGroup.region == sa.bindparam("region"),
-    sa.or_(
-        SecurityGroup.id.in_(sa.bindparam("ids", expanding=True)),
-        sa.and_(
-            SecurityGroup.vpc_key == sa.bindparam("vpc"),
-            SecurityGroup.name.in_(sa.bindparam("names", expanding=True)),
+_GROUPS: Final = Statement(
+    sa.select(SecurityGroup.key, SecurityGroup.id, SecurityGroup.name, SecurityGroup.vpc_key).where(
+        SecurityGroup.account_key == sa.bindparam("account"),
+        SecurityGroup.region == sa.bindparam("region"),
+        sa.or_(
+            SecurityGroup.id.in_(listed("ids", sa.String)),
+            sa.and_(
+                SecurityGroup.vpc_key == sa.bindparam("vpc"),
+                SecurityGroup.name.in_(listed("names", sa.String)),
+            ),
         ),
-    ),
+    )
 )
 
 
@@ -107,9 +116,10 @@ def image(ctx: Context, launch: Launch) -> Any:
         ``InvalidParameterValue``, ``Unsupported``
     """
     asked = {"image": launch.image_id, "region": ctx.region}
-    found = ctx.session.connection().execute(_IMAGE, asked).one_or_none()
-    if found is None:
+    images = _IMAGE.named(ctx.session, asked)
+    if not images:
         raise errors.invalid_ami_id_not_found([launch.image_id])
+    [found] = images
     if not found.public and found.account_key != ctx.account_key:
         raise errors.not_authorized_for_images([launch.image_id])
     if found.state != "available":
@@ -126,7 +136,7 @@ def public_key(ctx: Context, name: str | None) -> str | None:
     """
     if name is None:
         return None
-    found = ctx.session.connection().scalar(_PUBLIC_KEY, {**_caller(ctx), "name": name})
+    found = _PUBLIC_KEY.scalar(ctx.session, {**_caller(ctx), "name": name})
     if found is None:
         raise errors.invalid_key_pair_not_found([name])
     return str(found)
@@ -138,7 +148,7 @@ def refuse_interface(ctx: Context, interface_id: str) -> None:
     :raises Ec2Error: ``InvalidNetworkInterface.InUse``, ``InvalidNetworkInterfaceID.NotFound``
     """
     asked = {**_caller(ctx), "interface": interface_id}
-    if ctx.session.connection().scalar(_INTERFACE, asked) is None:
+    if _INTERFACE.scalar(ctx.session, asked) is None:
         raise errors.invalid_network_interface_id_not_found([interface_id])
     raise errors.invalid_network_interface_in_use(interface_id)
 
@@ -152,7 +162,7 @@ def subnets(ctx: Context, launch: Launch) -> list[Any]:
     zone = _zone(ctx, launch)
     if launch.subnet_id is not None:
         return [_subnet(ctx, launch.subnet_id, zone)]
-    found = ctx.session.connection().execute(_DEFAULT_SUBNETS, _caller(ctx)).all()
+    found = _DEFAULT_SUBNETS.named(ctx.session, _caller(ctx))
     if not found:
         raise instance_errors.vpc_id_not_specified()
     wanted = [row for row in found if row.key is not None and zone in (None, row.zone)]
@@ -163,9 +173,10 @@ def subnets(ctx: Context, launch: Launch) -> list[Any]:
 
 def _subnet(ctx: Context, subnet_id: str, zone: str | None) -> Any:
     asked = {**_caller(ctx), "subnet": subnet_id}
-    found = ctx.session.connection().execute(_SUBNET, asked).one_or_none()
-    if found is None:
+    subnets = _SUBNET.named(ctx.session, asked)
+    if not subnets:
         raise errors.invalid_subnet_id_not_found([subnet_id])
+    [found] = subnets
     if zone not in (None, found.zone):
         raise errors.invalid_parameter_combination_text(
             f"The Availability Zone '{zone}' does not match that of the subnet '{subnet_id}' "
@@ -196,7 +207,7 @@ def groups(ctx: Context, launch: Launch, subnet: Any) -> Sequence[Any]:
     if not names and not launch.group_ids:
         names = ("default",)
     asked = {"vpc": subnet.vpc_key, "ids": launch.group_ids, "names": names}
-    found = ctx.session.connection().execute(_GROUPS, {**_caller(ctx), **asked}).all()
+    found = _GROUPS.named(ctx.session, {**_caller(ctx), **asked})
     by_id = {row.id: row for row in found}
     if missing := [group_id for group_id in launch.group_ids if group_id not in by_id]:
         raise errors.invalid_group_not_found(missing)
