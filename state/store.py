@@ -1,6 +1,7 @@
 """The one way to the database: snapshots to read, one writer with group commit.
 
-Source: SQLite "Write-Ahead Logging", "Isolation"; docs/performance.md says what it costs.
+Source: SQLite "Write-Ahead Logging", "Isolation", "Response To Errors Within A Transaction";
+docs/performance.md says what it costs.
 """
 
 from __future__ import annotations
@@ -129,6 +130,8 @@ class Store:
                     try:
                         kept.append((job, _apply(connection, job.work)))
                     except Exception as error:  # the change's own failure: its caller's to handle
+                        if not _in_transaction(connection):
+                            raise
                         failed.append((job, error))
                 stop_points.reach("store:before-commit")
         except Exception as error:  # the commit itself: nobody's change was kept
@@ -150,6 +153,16 @@ class Store:
                     connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
                 except sqlite3.OperationalError as error:
                     _log.warning("checkpoint-failed error=%s", error.sqlite_errorname)
+
+
+def _in_transaction(connection: sa.Connection) -> bool:
+    """Tell whether what was done so far still stands.
+
+    On a full disk, and on other errors below it, SQLite may give up the whole transaction and not
+    the failed statement alone; the driver's COMMIT then does nothing, and says nothing.
+    """
+    raw: Any = connection.connection.driver_connection
+    return bool(raw.in_transaction)
 
 
 def _apply(connection: sa.Connection, work: Callable[[Session], T]) -> T:
