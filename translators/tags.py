@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 
 from state.models import Tag
+from state.statements import Statement, listed
 from translators import errors
 from translators.registry import Context
 
@@ -21,6 +22,43 @@ if TYPE_CHECKING:
 MOST: Final = 50
 _KEY_CHARACTERS: Final = 128
 _VALUE_CHARACTERS: Final = 256
+
+# Statements are made once: to make one costs several times what it costs to run it.
+_OTHERS: Final = Statement(
+    sa.select(sa.func.count())
+    .select_from(Tag)
+    .where(
+        Tag.resource_type == sa.bindparam("kind"),
+        Tag.resource_key.in_(listed("keys", sa.BigInteger)),
+        Tag.key.not_in(listed("given", sa.String)),
+    )
+    .group_by(Tag.resource_key)
+)
+_INSERT: Final = sqlite.insert(Tag).values(
+    resource_type=sa.bindparam("of_type"),
+    resource_key=sa.bindparam("of_key"),
+    resource_id=sa.bindparam("of_id"),
+    key=sa.bindparam("tag"),
+    value=sa.bindparam("given"),
+    account_key=sa.bindparam("account"),
+    region=sa.bindparam("in_region"),
+)
+_PUT: Final = Statement(
+    _INSERT.on_conflict_do_update(
+        index_elements=[Tag.resource_type, Tag.resource_key, Tag.key],
+        set_={"value": _INSERT.excluded.value},
+        where=Tag.value != _INSERT.excluded.value,
+    )
+)
+_OF: Final = Statement(
+    sa.select(Tag.resource_key, Tag.key, Tag.value)
+    .where(
+        Tag.resource_type == sa.bindparam("kind"),
+        Tag.resource_key.in_(listed("keys", sa.BigInteger)),
+        Tag.account_key == sa.bindparam("account"),
+    )
+    .order_by(Tag.resource_key, Tag.key)
+)
 
 
 def from_specifications(
@@ -108,39 +146,22 @@ def put_all(ctx: Context, kind: str, resources: Mapping[int, str], tags: Mapping
     """
     if not tags or not resources:
         return
-    ctx.session.flush()
-    others = ctx.session.execute(
-        sa.select(sa.func.count())
-        .select_from(Tag)
-        .where(
-            Tag.resource_type == kind, Tag.resource_key.in_(resources), Tag.key.not_in(list(tags))
-        )
-        .group_by(Tag.resource_key)
-    ).scalars()
+    asked = {"kind": kind, "keys": list(resources), "given": list(tags)}
+    others = [count for (count,) in _OTHERS.run(ctx.session, asked)]
     if max(others, default=0) + len(tags) > MOST:
         raise errors.tag_limit_exceeded(MOST)
-    statement = sqlite.insert(Tag)
-    statement = statement.on_conflict_do_update(
-        index_elements=[Tag.resource_type, Tag.resource_key, Tag.key],
-        set_={"value": statement.excluded.value},
-        where=Tag.value != statement.excluded.value,
-    )
-    ctx.session.execute(
-        statement,
-        [
-            {
-                "resource_type": kind,
-                "resource_key": key,
-                "key": tag,
-                "value": value,
-                "resource_id": resource_id,
-                "account_key": ctx.account_key,
-                "region": ctx.region,
+    for key, resource_id in resources.items():
+        for tag, value in tags.items():
+            row = {
+                "of_type": kind,
+                "of_key": key,
+                "of_id": resource_id,
+                "tag": tag,
+                "given": value,
+                "account": ctx.account_key,
+                "in_region": ctx.region,
             }
-            for key, resource_id in resources.items()
-            for tag, value in tags.items()
-        ],
-    )
+            _PUT.run(ctx.session, row)
 
 
 def remove_all(ctx: Context, kind: str, key: int) -> None:
@@ -151,15 +172,7 @@ def remove_all(ctx: Context, kind: str, key: int) -> None:
 def of(ctx: Context, kind: str, keys: Sequence[int]) -> Mapping[int, list[TagTypeDef]]:
     """The tags that the caller sees on each of the resources, by key; none is an empty list."""
     found: dict[int, list[TagTypeDef]] = {key: [] for key in keys}
-    rows = ctx.session.execute(
-        sa.select(Tag.resource_key, Tag.key, Tag.value)
-        .where(
-            Tag.resource_type == kind,
-            Tag.resource_key.in_(keys),
-            Tag.account_key == ctx.account_key,
-        )
-        .order_by(Tag.resource_key, Tag.key)
-    )
-    for resource_key, key, value in rows:
+    asked = {"kind": kind, "keys": list(keys), "account": ctx.account_key}
+    for resource_key, key, value in _OF.run(ctx.session, asked):
         found[resource_key].append({"Key": key, "Value": value})
     return found

@@ -5,6 +5,7 @@ Source: EC2 API Reference, the actions of these names, data type TagDescription.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from state import ids, models
-from state.models import Tag
+from state.models import Base, Tag
+from state.statements import Statement, listed
 from translators import errors, filters, listing, paging, tags
 from translators.errors import Ec2Error
 from translators.filters import Filter, text
@@ -169,19 +171,24 @@ def _resources(ctx: Context, named: Sequence[str]) -> dict[str, dict[int, str]]:
     result: dict[str, dict[int, str]] = {}
     for prefix, wanted in by_prefix.items():
         kind = _KINDS[prefix]
-        columns = kind.model.__table__.c
-        rows = ctx.session.execute(
-            sa.select(columns.key, columns.id).where(
-                columns.id.in_(wanted),
-                columns.account_key == ctx.account_key,
-                columns.region.in_([ctx.region, "*"]),
-            )
-        )
-        found = {key: one for key, one in rows}
+        asked = {"ids": wanted, "account": ctx.account_key, "region": ctx.region}
+        found = dict(_found(kind.model).run(ctx.session, asked))
         if missing := [one for one in wanted if one not in found.values()]:
             raise kind.not_found(missing)
         result[kind.name] = found
     return result
+
+
+@functools.cache
+def _found(model: type[Base]) -> Statement:
+    columns = model.__table__.c
+    return Statement(
+        sa.select(columns.key, columns.id).where(
+            columns.id.in_(listed("ids", sa.String)),
+            columns.account_key == sa.bindparam("account"),
+            columns.region.in_([sa.bindparam("region"), "*"]),
+        )
+    )
 
 
 # -- DescribeTags
