@@ -23,11 +23,13 @@ from ec2gw import exchange, pipeline
 from ec2gw.auth.request import Request
 
 if TYPE_CHECKING:
-    from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from _typeshed.wsgi import InputStream, StartResponse, WSGIEnvironment
 
 _log = logging.getLogger("ec2gw.web")
 
 Wsgi = Callable[["WSGIEnvironment", "StartResponse"], Iterable[bytes]]
+_DISCARDED_BYTES: Final = 16 * 1024 * 1024
+_PIECE_BYTES: Final = 64 * 1024
 _STATUS_LINES: Final = {
     status.value: f"{status.value} {status.phrase}" for status in http.HTTPStatus
 }
@@ -109,20 +111,35 @@ def _read(environ: WSGIEnvironment) -> bytes | None:
     """Read the body; None when it is larger than is taken, whether that was announced or not."""
     limit = pipeline.BODY_LIMIT_BYTES
     announced = environ.get("CONTENT_LENGTH") or ""
+    stream = environ["wsgi.input"]
     if announced.isdecimal():
         if len(announced) > 9 or int(announced) > limit:
+            _discard(stream)
             return None
         limit = int(announced)
     elif not environ.get("wsgi.input_terminated"):
         return b""  # a server that would wait for ever for the end of nothing
-    stream = environ["wsgi.input"]
     body = b""
     while len(body) <= limit:
         piece = stream.read(limit + 1 - len(body))
         if not piece:
             break
         body += piece
-    return body if len(body) <= pipeline.BODY_LIMIT_BYTES else None
+    if len(body) <= pipeline.BODY_LIMIT_BYTES:
+        return body
+    _discard(stream)
+    return None
+
+
+def _discard(stream: InputStream) -> None:
+    """Take what is still sent off the wire, within bounds.
+
+    A client that is not done sending does not read: closed on, it would see a reset and never the
+    answer.
+    """
+    for _ in range(_DISCARDED_BYTES // _PIECE_BYTES):
+        if not stream.read(_PIECE_BYTES):
+            return
 
 
 def _send(answer: exchange.Response) -> flask.Response:

@@ -410,6 +410,7 @@ NO_REQUESTS = {
     "no text": ("POST", "/", b"Action=\xff\xfe", 400),
     "a broken escape": ("POST", "/", b"Action=%zz", 400),
     "more than a megabyte": ("POST", "/", b"a" * (1024 * 1024 + 1), 413),
+    "a dozen megabytes": ("POST", "/", b"a" * (12 * 1024 * 1024), 413),
     "ten thousand parameters": ("POST", "/", b"&".join([b"a=1"] * 10_001), 400),
 }
 
