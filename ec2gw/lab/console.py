@@ -156,6 +156,24 @@ class Console:
             session.machine.disk_pressure = gib * model.GIB
             session.put_machine()
 
+    def uninstall(self, host: str, cmdlet: str) -> None:
+        """Let the host lack a cmdlet, named with its module."""
+        with self._world.changing(host) as session:
+            session.machine.lacks.append(cmdlet)
+            session.put_machine()
+
+    def deny(self, host: str, cmdlet: str) -> None:
+        """Take the account's right to a cmdlet, named with its module."""
+        with self._world.changing(host) as session:
+            session.machine.denies.append(cmdlet)
+            session.put_machine()
+
+    def remove_switch(self, host: str, name: str) -> None:
+        with self._world.changing(host) as session:
+            kept = [one for one in session.machine.switches if one.name != name]
+            session.machine.switches = kept
+            session.put_machine()
+
     # -- files
 
     def lock_file(self, host: str, path: str, seconds: float) -> None:

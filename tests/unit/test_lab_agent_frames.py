@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import gzip
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -93,6 +94,18 @@ def test_any_other_command_line_is_refused_in_words(host: ToyHost, arguments: li
     assert process.unread() == 0
     assert said.codes == [1]
     assert b"nothing else" in said.err
+
+
+def test_a_powershell_that_sleeps_reads_nothing_until_it_ends(host: ToyHost) -> None:
+    said = Said()
+    arguments = ["-NoProfile", "-Command", "Start-Sleep -Seconds 0"]
+    process = powershell(host)(agent.PROGRAM, arguments, {}, said)
+    process.write(b"anything\n")
+    assert process.unread() == 9
+    deadline = time.monotonic() + 5
+    while not said.codes and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert (said.codes, said.err) == ([0], b"")
 
 
 def test_another_agents_text_is_refused_in_words(host: ToyHost) -> None:

@@ -11,6 +11,7 @@ import pytest
 
 from ec2gw.lab.agent import powershell
 from ec2gw.lab.cmdlets import LabMachine
+from ec2gw.lab.console import Console
 from ec2gw.lab.world import World
 from tests.unit.toy_host import Driver, Json, call, rows, setup_frame, token
 from translators.hyperv import allowed
@@ -33,12 +34,12 @@ def driver(world: World) -> Iterator[Driver]:
     assert driver.errors == b""
 
 
-def started(world: World) -> Driver:
+def started(world: World, **changed: object) -> Driver:
     """An agent of a laboratory that has just come up: it knows what the files say."""
     host = LabMachine(world, world.hosts[0])
     table = {name: list(parameters) for name, parameters in allowed.ALLOWED.items()}
     paths = {name: list(parameters) for name, parameters in allowed.PATHS.items()}
-    setup = setup_frame(modules=list(allowed.MODULES), allowed=table, paths=paths)
+    setup = setup_frame(modules=list(allowed.MODULES), allowed=table, paths=paths, **changed)
     return Driver(powershell(host), setup=setup)
 
 
@@ -117,3 +118,28 @@ def test_the_journal_is_no_file_that_a_plan_can_reach(driver: Driver) -> None:
     for path in ("journal", "journal.lock"):
         answer = driver.ask([call("Agent\\Remove-Tree", {"Path": {"$path": path}})])
         assert answer["stage"] == "check"
+
+
+def test_a_folder_of_its_own_has_a_journal_of_its_own(world: World, driver: Driver) -> None:
+    assert driver.ask([], epoch=7, token=token(1), subject="i-1", generation=3)["ok"]
+    apart = started(world, root="C:\\ec2gw\\apart")
+    assert apart.hello["journal"] != driver.hello["journal"]
+    assert apart.hello["epoch"] == 0
+    assert apart.ask([], epoch=1, token=token(1), subject="i-1", generation=1)["ok"]
+    beside = [call("Agent\\Get-FileState", {"Path": {"$path": "images"}}, "s", {"n": "Name:text"})]
+    assert rows(apart.ask(beside), "s") == []
+    apart.process.kill()
+
+
+def test_a_host_may_lack_cmdlets_and_deny_them(world: World, driver: Driver) -> None:
+    console = Console(world)
+    console.uninstall(world.hosts[0], "Hyper-V\\Set-VMBios")
+    console.deny(world.hosts[0], "Hyper-V\\Get-VMHost")
+    assert driver.hello["missing"] == []
+    again = started(world)
+    assert again.hello["missing"] == ["Hyper-V\\Set-VMBios"]
+    refused = again.ask([call("Get-VMHost")])
+    error = refused["error"]
+    assert isinstance(error, dict)
+    assert error["id"] == "AccessDenied,Microsoft.HyperV.PowerShell.Commands.GetVMHost"
+    again.process.kill()

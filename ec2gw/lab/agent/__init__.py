@@ -8,33 +8,39 @@ Source: docs/agent.md; docs/laboratory.md.
 
 from __future__ import annotations
 
+import re
+import threading
 from collections.abc import Mapping, Sequence
 
 from ec2gw.lab.agent.host import LabHost
-from ec2gw.lab.agent.journal import Journal
+from ec2gw.lab.agent.journal import Journals
 from ec2gw.lab.agent.session import Session
 from ec2gw.lab.door.process import Output, Process, ProgramNotFound, Starter
 from ec2gw.winrm import agent
 
+_SLEEPS = re.compile(r".*-Command \"?Start-Sleep -Seconds ([0-9]{1,4})\"?")
 SILENCE_SECONDS = 120.0
 """An agent that hears nothing for this long ends: a cut network leaves no orphan."""
 
 
 def powershell(host: LabHost, *, silence_seconds: float = SILENCE_SECONDS) -> Starter:
-    """The Windows PowerShell of a host: it knows one command line, the one that starts our agent.
+    """The Windows PowerShell of a host: it starts our agent, or sleeps, and does nothing else.
 
-    All agents that come of one call share the host's journal; call it once per host.
+    All agents that come of one call share the journals in their folders; call it once per host.
     """
-    journal = Journal(host)
+    journals = Journals(host)
 
     def start(
         program: str, arguments: Sequence[str], environment: Mapping[str, str], output: Output
     ) -> Process:
         if program.lower() != agent.PROGRAM.lower():
             raise ProgramNotFound(program)
+        slept = _SLEEPS.fullmatch(" ".join(arguments))
+        if slept:
+            return _Sleeper(output, float(slept[1]))
         if not _starts_the_agent(arguments):
             return _Stranger(output)
-        session = Session(host, journal, output, silence_seconds)
+        session = Session(journals, output, silence_seconds)
         session.start()
         return session
 
@@ -46,6 +52,27 @@ def _starts_the_agent(arguments: Sequence[str]) -> bool:
     *options, loader = agent.arguments()
     line = " ".join(arguments)
     return line in (" ".join([*options, loader]), " ".join([*options, f'"{loader}"']))
+
+
+class _Sleeper:
+    """A PowerShell that reads nothing and ends after a while; what it is sent piles up."""
+
+    def __init__(self, output: Output, seconds: float) -> None:
+        self._unread = 0
+        self._timer = threading.Timer(seconds, output.exited, (0,))
+        self._timer.daemon = True
+        self._timer.start()
+
+    def write(self, data: bytes) -> None:
+        self._unread += len(data)
+
+    def unread(self) -> int:
+        return self._unread
+
+    def close_input(self) -> None: ...
+
+    def kill(self) -> None:
+        self._timer.cancel()
 
 
 class _Stranger:

@@ -73,6 +73,9 @@ class LabHost(Protocol):
     @property
     def module_versions(self) -> Mapping[str, str]: ...
 
+    def rooted(self, root: str) -> LabHost:
+        """The same host, as agents see it whose folder this is: their journal lies there."""
+
     def knows(self, do: str) -> bool:
         r"""Whether the host has this cmdlet (`Hyper-V\Get-VM`)."""
 

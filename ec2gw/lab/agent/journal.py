@@ -44,7 +44,7 @@ class _Known:
 
 
 class Journal:
-    """One per host, shared by all agents on it; thread-safe."""
+    """One per folder, shared by all agents of it; thread-safe."""
 
     def __init__(self, host: LabHost) -> None:
         self._host = host
@@ -237,6 +237,27 @@ class Journal:
                 known.epoch = max(int(value), known.epoch)
             case _:
                 self._damaged += 1
+
+
+class Journals:
+    """Those of one host, a folder of agents each; thread-safe."""
+
+    def __init__(self, host: LabHost) -> None:
+        self._host = host
+        self._lock = threading.Lock()
+        self._known: dict[str, tuple[LabHost, Journal]] = {}
+
+    @property
+    def host(self) -> LabHost:
+        return self._host
+
+    def at(self, root: str) -> tuple[LabHost, Journal]:
+        """The host as seen from that folder, and the journal in it."""
+        with self._lock:
+            if root.lower() not in self._known:
+                here = self._host.rooted(root)
+                self._known[root.lower()] = here, Journal(here)
+            return self._known[root.lower()]
 
 
 def _line(text: str) -> bytes:

@@ -17,8 +17,8 @@ from collections import deque
 from dataclasses import dataclass
 
 from ec2gw.lab.agent import casts, plan, request
-from ec2gw.lab.agent.host import CmdletError, Invoked, LabHost
-from ec2gw.lab.agent.journal import Journal
+from ec2gw.lab.agent.host import CmdletError, Invoked
+from ec2gw.lab.agent.journal import Journal, Journals
 from ec2gw.lab.door.process import Output
 from ec2gw.winrm import agent, framing
 
@@ -51,11 +51,10 @@ class _Job:
 class Session:
     """A started agent. `write`, `close_input` and `kill` may be called from any thread."""
 
-    def __init__(
-        self, host: LabHost, journal: Journal, output: Output, silence_seconds: float
-    ) -> None:
-        self._host = host
-        self._journal = journal
+    def __init__(self, journals: Journals, output: Output, silence_seconds: float) -> None:
+        self._journals = journals
+        self._host = journals.host
+        self._entered: Journal | None = None
         self._output = output
         self._silence = silence_seconds
         self._me = secrets.token_hex(16)
@@ -71,8 +70,9 @@ class Session:
         self._decoder = framing.Decoder()
         self._mine = 0
         self._setup: request.Setup
+        self._journal: Journal  # both from the first message on
         self._thread = threading.Thread(
-            target=self._main, name=f"agent-{host.name}-{self._me[:6]}", daemon=True
+            target=self._main, name=f"agent-{self._host.name}-{self._me[:6]}", daemon=True
         )
 
     def start(self) -> None:
@@ -101,7 +101,7 @@ class Session:
             self._inbox.clear()
             self._changed.notify_all()
         # What it began and has not ended is from now on `begun`, as after a process's death.
-        self._journal.leave(self._me)
+        self._die()
 
     # -- the process
 
@@ -117,9 +117,13 @@ class Session:
             with self._changed:
                 self._over = True
                 self._inbox.clear()
-            self._journal.leave(self._me)
+            self._die()
             if not self._killed:
                 self._output.exited(code)
+
+    def _die(self) -> None:
+        if self._entered is not None:
+            self._entered.leave(self._me)
 
     def _run(self) -> int:
         if self._line() + b"\n" != agent.first_line():
@@ -144,7 +148,9 @@ class Session:
     def _configure(self, message: object) -> None:
         self._setup = request.read_setup(message)
         self._host.invoke("Agent\\New-Folder", {"Path": self._setup.root})
+        self._host, self._journal = self._journals.at(self._setup.root)
         self._journal.enter(self._me)
+        self._entered = self._journal
 
     def _hello(self) -> dict[str, object]:
         versions = self._host.module_versions

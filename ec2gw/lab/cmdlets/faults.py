@@ -106,6 +106,13 @@ def invalid_state(activity: str, target: str) -> CmdletError:
     )
 
 
+def access_denied(activity: str) -> CmdletError:
+    text = "You do not have the required permission to complete this task."
+    return fault(
+        activity, "AccessDenied", "PermissionDenied", text, hresult=(ACCESS_DENIED,), kind=FAILED
+    )
+
+
 def invalid_parameter(activity: str, text: str, target: str = "") -> CmdletError:
     return fault(
         activity,

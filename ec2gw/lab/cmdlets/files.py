@@ -42,7 +42,7 @@ def _busy(shell: Shell, path: str) -> CmdletError:
 @cmdlet("Agent\\Test-Root", simulates="")
 def test_root(shell: Shell) -> Sequence[Live]:
     with shell.reading() as session:
-        root = session.machine.root
+        root = shell.root
         file = session.file(root)
         values = {
             "Root": root,
@@ -59,7 +59,7 @@ def new_folder(shell: Shell) -> Sequence[Live]:
     with shell.changing() as session:
         path = shell.text("Path")
         at = path
-        while paths.below(at, session.machine.root):
+        while paths.below(at, shell.root):
             file = session.file(at)
             if file is not None and not file.folder:
                 text = f"'{at}' is a file."

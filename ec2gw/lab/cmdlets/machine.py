@@ -15,6 +15,7 @@ from ec2gw.lab.cmdlets import faults
 from ec2gw.lab.cmdlets.objects import time
 from ec2gw.lab.cmdlets.shell import CMDLETS, Shell
 from ec2gw.lab.world import World, paths
+from ec2gw.lab.world.session import Session
 
 for _room in (
     "vms",
@@ -37,9 +38,14 @@ JOURNAL = "journal"
 class LabMachine:
     """A `LabHost` over one host of a world. Thread-safe."""
 
-    def __init__(self, world: World, name: str) -> None:
+    def __init__(self, world: World, name: str, root: str = "") -> None:
+        """`root`: the folder of the agents that see it; the configured one without."""
         self._world = world
         self._name = name
+        self._root = root
+
+    def rooted(self, root: str) -> LabMachine:
+        return LabMachine(self._world, self._name, root)
 
     @property
     def name(self) -> str:
@@ -61,7 +67,8 @@ class LabMachine:
             return dict(session.machine.modules)
 
     def knows(self, do: str) -> bool:
-        return do in CMDLETS
+        with self._world.reading(self._name) as session:
+            return do in CMDLETS and do not in session.machine.lacks
 
     def invoke(self, do: str, arguments: Mapping[str, object]) -> Invoked:
         """Bind and run one cmdlet; its effect is on the disk before this returns.
@@ -69,8 +76,11 @@ class LabMachine:
         :raises CmdletError: as PowerShell or the cmdlet would fail
         """
         activity = do.rpartition("\\")[2]
+        with self._world.reading(self._name) as session:
+            root = self._root or session.machine.root
+            lacks, denies = session.machine.lacks, session.machine.denies
         simulated = CMDLETS.get(do)
-        if simulated is None:
+        if simulated is None or do in lacks:
             raise CmdletError(
                 id="CommandNotFoundException",
                 category="ObjectNotFound",
@@ -82,8 +92,10 @@ class LabMachine:
         for name in bound.arguments:
             if name not in simulated.parameters:
                 raise faults.not_simulated(activity, f"-{name}")
-        self._check_places(do, bound.arguments)
-        shell = Shell(self._world, self._name, activity, bound.set_name, bound.arguments)
+        if do in denies:
+            raise faults.access_denied(activity)
+        self._check_places(do, bound.arguments, root)
+        shell = Shell(self._world, self._name, activity, bound.set_name, bound.arguments, root=root)
         try:
             objects = list(simulated.run(shell))
         except paths.BadPath as bad:
@@ -91,13 +103,12 @@ class LabMachine:
             raise faults.invalid_parameter(activity, text, str(bad)) from None
         return Invoked(objects, list(shell.warnings))
 
-    def _check_places(self, do: str, arguments: Mapping[str, object]) -> None:
+    def _check_places(self, do: str, arguments: Mapping[str, object], root: str) -> None:
         """Refuse what leads out of the root, as the agent does.
 
         Its own functions work below the root alone; no path goes through a reparse point there.
         """
         with self._world.reading(self._name) as session:
-            root = session.machine.root
             path = arguments.get("Path")
             # The root itself is made at the agent's start, and never removed.
             at_root = do != "Agent\\Remove-Tree" and str(path).lower() == root.lower()
@@ -114,28 +125,28 @@ class LabMachine:
 
     # -- the journal, a file below the root like any other
 
-    def _journal(self, root: str) -> str:
-        return paths.join(root, JOURNAL)
+    def _journal(self, session: Session) -> str:
+        return paths.join(self._root or session.machine.root, JOURNAL)
 
     def journal_read(self) -> bytes:
         with self._world.reading(self._name) as session:
-            path = self._journal(session.machine.root)
+            path = self._journal(session)
             return session.content(path) if session.file(path) else b""
 
     def journal_size(self) -> int:
         with self._world.reading(self._name) as session:
-            file = session.file(self._journal(session.machine.root))
+            file = session.file(self._journal(session))
             return file.size if file else 0
 
     def journal_append(self, data: bytes) -> None:
         with self._world.changing(self._name) as session:
             if len(data) > session.free_disk():
                 raise OSError("the disk is full")
-            session.append(self._journal(session.machine.root), data)
+            session.append(self._journal(session), data)
 
     def journal_replace(self, data: bytes) -> None:
         with self._world.changing(self._name) as session:
-            path = self._journal(session.machine.root)
+            path = self._journal(session)
             session.empty(path)
             session.write_chunk(path, 0, data)
 

@@ -52,6 +52,8 @@ class Shell:
     set_name: str
     arguments: Mapping[str, object]
     warnings: list[str] = field(default_factory=list)
+    root: str = ""
+    """The folder of the agent that runs it."""
 
     def reading(self) -> contextlib.AbstractContextManager[Session]:
         return self.world.reading(self.host)

@@ -200,6 +200,10 @@ class Machine:
     next_mac: int = 0
     switches: list[Switch] = field(default_factory=list)
     modules: dict[str, str] = field(default_factory=dict)
+    lacks: list[str] = field(default_factory=list)
+    """Cmdlets that are not installed there."""
+    denies: list[str] = field(default_factory=list)
+    """Cmdlets that the account has no right to."""
 
 
 @dataclass
