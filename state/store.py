@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy import event
@@ -124,15 +124,20 @@ class Store:
     def _commit(self, batch: list[_Job]) -> None:
         kept: list[tuple[_Job, object]] = []
         failed: list[tuple[_Job, BaseException]] = []
+        alone = len(batch) == 1  # a savepoint would cost it as much as some of its statements
         try:
-            with self._writer.connect() as connection, connection.begin():
+            with self._writer.connect() as connection, connection.begin() as transaction:
                 for job in batch:
                     try:
-                        kept.append((job, _apply(connection, job.work)))
+                        kept.append((job, _apply(connection, job.work, savepoint=not alone)))
                     except Exception as error:  # the change's own failure: its caller's to handle
-                        if not _in_transaction(connection):
+                        if alone:
+                            transaction.rollback()
+                        elif not _in_transaction(connection):
                             raise
                         failed.append((job, error))
+                if kept and not _in_transaction(connection):
+                    raise _given_up()
                 stop_points.reach("store:before-commit")
         except Exception as error:  # the commit itself: nobody's change was kept
             _log.error("commit-failed changes=%d error=%s", len(batch), type(error).__name__)
@@ -165,10 +170,15 @@ def _in_transaction(connection: sa.Connection) -> bool:
     return bool(raw.in_transaction)
 
 
-def _apply(connection: sa.Connection, work: Callable[[Session], T]) -> T:
-    with Session(
-        connection, join_transaction_mode="create_savepoint", expire_on_commit=False
-    ) as session:
+def _given_up() -> sa.exc.OperationalError:
+    cause = sqlite3.OperationalError("the transaction was given up")
+    return sa.exc.OperationalError("COMMIT", None, cause)
+
+
+def _apply(connection: sa.Connection, work: Callable[[Session], T], *, savepoint: bool) -> T:
+    mode: Literal["create_savepoint", "rollback_only"]
+    mode = "create_savepoint" if savepoint else "rollback_only"
+    with Session(connection, join_transaction_mode=mode, expire_on_commit=False) as session:
         result = work(session)
         session.commit()
         return result

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import sqlite3
 import threading
@@ -60,6 +61,21 @@ def test_an_exception_undoes_its_own_change_and_no_other(store: Store) -> None:
         outcomes = [future.result(10) for future in futures]
     assert outcomes == ["kept", "undone"] * 4
     assert count(store) == 4
+
+
+def test_a_change_that_overlooks_a_full_disk_is_not_answered(store: Store) -> None:
+    def work(session: Session) -> str:
+        connection = session.connection()
+        pages = connection.exec_driver_sql("PRAGMA page_count").scalar_one()
+        connection.exec_driver_sql(f"PRAGMA max_page_count={pages}")
+        row = {"id": "1" * 12, "name": "x" * 500_000, "created_at": NOW}
+        with contextlib.suppress(sa.exc.OperationalError):
+            connection.execute(sa.insert(models.Account), row)
+        return "done"
+
+    with pytest.raises(sa.exc.OperationalError, match="given up"):
+        store.write(work)
+    assert count(store) == 0
 
 
 def test_a_snapshot_does_not_see_what_is_written_meanwhile(store: Store) -> None:
