@@ -23,10 +23,13 @@ from typing import Final
 from ec2gw.wire import model
 from translators import filters, listing, registry
 from translators.ec2.instances import refusals
+from translators.ec2.nothing.asking import Nothing
 
 TARGET: Final = Path(__file__).parents[1] / "docs" / "support.md"
 EVERYWHERE: Final = ("DryRun", "ClientToken")
 """Done before any action, by the service."""
+FILTERS: Final = ("Filters", "Filter")
+"""The member for filters: some older actions have it in the singular."""
 TABLES: Final = {
     "LAUNCH": ("", refusals.LAUNCH),
     "INTERFACE": ("NetworkInterfaces[].", refusals.INTERFACE),
@@ -105,8 +108,10 @@ def page(actions: Sequence[Support]) -> str:
     known = model.service("ec2")
     assert known is not None
     names = ", ".join(f"[{one.name}](#{one.name.lower()})" for one in actions)
-    count = f"Of EC2's {len(known.actions)} actions {len(ec2)} are offered, and of STS what says "
-    parts = [HEAD, _wrapped(count + "who one is."), _wrapped(names)]
+    count = (
+        f"Of EC2's {len(known.actions)} actions {len(ec2)} are offered, and of STS and IAM what "
+    )
+    parts = [HEAD, _wrapped(count + "says who one is."), _wrapped(names)]
     parts += [_section(one) for one in actions]
     return "\n".join(parts)
 
@@ -141,7 +146,7 @@ def _support(service: str, name: str) -> Support:
     action = registry.ACTIONS[service, name]
     operation = model.operation(service, name)
     assert operation is not None
-    reached = Reached()
+    reached = _of_nothing(action.handler) if isinstance(action.handler, Nothing) else Reached()
     seen: set[int] = set()
     for function in (action.handler, action.prepare):
         if function is not None:
@@ -155,7 +160,7 @@ def _support(service: str, name: str) -> Support:
     ]
     heads = {path.partition(".")[0].removesuffix("[]") for path in refused}
     ignored = [one.name for one in members if one.name not in {*honoured, *heads}]
-    takes_filters = "Filters" in operation.asked_names
+    takes_filters = any(member in operation.asked_names for member in FILTERS)
     shown = reached.filters if takes_filters else {}
     return Support(
         service,
@@ -171,8 +176,20 @@ def _support(service: str, name: str) -> Support:
     )
 
 
+def _of_nothing(row: Nothing) -> Reached:
+    """What a row of the table of empty lists says of itself; there is no code to walk."""
+    pages = ["MaxResults", "NextToken"] if row.pages is not None else []
+    names = row.filter_names.split()
+    return Reached(
+        words={*(one.member for one in row.named), row.filters_member, *pages},
+        filters=dict.fromkeys(names, filters.never),
+    )
+
+
 def _tag_filters(name: str, handler: registry.Handler) -> tuple[str, ...]:
     """The filters by tag: those of every resource that has tags, or what an action has itself."""
+    if isinstance(handler, Nothing):
+        return ("tag:KEY",) if "tag-key" in handler.filter_names.split() else ()
     module = sys.modules[handler.__module__]
     for value in vars(module).values():
         if isinstance(value, listing.Resource) and value.action == name:

@@ -1,0 +1,1 @@
+"""What an account does not have here, truly: actions whose lists are empty."""
