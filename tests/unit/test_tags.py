@@ -11,6 +11,7 @@ from state.store import Store
 from tests.reads import Reads
 from translators import tags
 from translators.errors import Ec2Error
+from translators.registry import ACTIONS
 from translators.settings import Settings
 
 
@@ -211,3 +212,22 @@ def test_tags_at_creation_are_of_one_type() -> None:
     assert tags.from_specifications(request, "instance", allowed=("volume",)) == {"b": "2"}
     assert tags.from_specifications(request, "volume", allowed=("instance",)) == {"a": "1"}
     assert tags.from_specifications({}, "instance") == {}
+
+
+def test_tagging_walks_nothing_that_the_account_has(reads: Reads) -> None:
+    [instance_id] = reads.run(1)
+
+    def work(session: Any) -> list[str]:
+        statements: list[str] = []
+        driver = session.connection().connection.driver_connection
+        driver.set_trace_callback(statements.append)
+        request = {"Resources": [instance_id], "Tags": tag(a="1")}
+        ACTIONS["ec2", "CreateTags"].handler(reads.context(session), request)
+        driver.set_trace_callback(None)
+        asked = [text for text in statements if text.startswith("SELECT")]
+        plans = [driver.execute(f"EXPLAIN QUERY PLAN {text}").fetchall() for text in asked]
+        return [row[3] for plan in plans for row in plan]
+
+    steps = reads.store.write(work)
+    assert any("sqlite_autoindex_instance_1 (id=?)" in step for step in steps), steps
+    assert [step for step in steps if "owner" in step] == []

@@ -182,11 +182,13 @@ def _resources(ctx: Context, named: Sequence[str]) -> dict[str, dict[int, str]]:
 @functools.cache
 def _found(model: type[Base]) -> Statement:
     columns = model.__table__.c
+    # Driven by the ids: the owner's index would walk all that the account has.
+    account, region = filters.unindexed(columns.account_key), filters.unindexed(columns.region)
     return Statement(
         sa.select(columns.key, columns.id).where(
             columns.id.in_(listed("ids", sa.String)),
-            columns.account_key == sa.bindparam("account"),
-            columns.region.in_([sa.bindparam("region"), "*"]),
+            account == sa.bindparam("account", type_=sa.BigInteger),
+            region.in_([sa.bindparam("region", type_=sa.String), "*"]),
         )
     )
 
