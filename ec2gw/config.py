@@ -89,6 +89,8 @@ class Config:
     listen: str = DEFAULT_LISTEN
     data: Path = field(default_factory=lambda: default_data(os.environ))
     auth: Literal["signed", "open"] = "signed"
+    sigv2: bool = False
+    """Whether Signature Version 2 will do, too; in the laboratory it always does."""
     behind_tls_proxy: bool = False
     open_account_limit: int = 1000
     log_level: Literal["debug", "info", "warning", "error"] = "info"

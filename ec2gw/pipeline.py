@@ -17,9 +17,9 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
-from ec2gw import audit, tokens
-from ec2gw.auth import origins, refusals, sigv4
-from ec2gw.auth.accounts import Accounts, TooMany
+from ec2gw import audit, inventory, tokens
+from ec2gw.auth import origins, refusals, sigv2, sigv4
+from ec2gw.auth.accounts import Accounts, Key, TooMany
 from ec2gw.auth.request import Request
 from ec2gw.exchange import Exchange, Response, respond
 from ec2gw.wire import form, fragments, model, parse, render
@@ -57,6 +57,7 @@ class Gateway:
         wake: Callable[[set[int]], None] = lambda host_keys: None,
         actions: Mapping[tuple[str, str], Action] = registry.ACTIONS,
         first_request: Sequence[Callable[[Context], None]] = registry.FIRST_REQUEST,
+        sigv2: bool = False,
     ) -> None:
         self.store = store
         self.accounts = accounts
@@ -65,6 +66,7 @@ class Gateway:
         self.wake = wake
         self.actions = actions
         self.first_request = first_request
+        self.sigv2 = sigv2
         self.verifier = sigv4.Verifier()
         self.cache = fragments.Cache()
         self.settled: set[tuple[int, str]] = set()
@@ -167,16 +169,47 @@ def _authenticate(gateway: Gateway, exchange: Exchange) -> None:
         return
     claim = exchange.claim
     if claim is None:
-        if any(name == "Signature" for name, _ in exchange.form):
-            raise refusals.unknown_key(exchange.service)  # an older way of signing
-        raise refusals.not_signed(exchange.service)
-    if claim.session_token:
-        raise refusals.session_token(exchange.service)
-    key = gateway.accounts.key(claim.key_id)
-    if key is None:
-        raise refusals.unknown_key(exchange.service)
+        _authenticate_old(gateway, exchange)
+        return
+    key = _key(gateway, exchange, claim.key_id, claim.session_token)
     gateway.verifier.check(exchange.request, claim, key.secret, exchange.now)
     exchange.account = key.account
+
+
+def _authenticate_old(gateway: Gateway, exchange: Exchange) -> None:
+    """Do the same for what is signed by version 2, or not at all."""
+    service = exchange.service
+    if not gateway.sigv2 and any(name == "Signature" for name, _ in exchange.form):
+        raise refusals.unknown_key(service)  # so do regions of AWS that know version 4 alone
+    claim = sigv2.claim(service, exchange.form) if gateway.sigv2 else None
+    if claim is None:
+        raise refusals.not_signed(service)
+    key = _key(gateway, exchange, claim.key_id, claim.session_token)
+    sigv2.check(service, exchange.request, exchange.form, claim, key.secret, exchange.now)
+    exchange.account = key.account
+    exchange.region = _endpoint_region(gateway, exchange.request)
+
+
+def _key(gateway: Gateway, exchange: Exchange, key_id: str, session_token: bool) -> Key:
+    exchange.key_id = key_id
+    if session_token:
+        raise refusals.session_token(exchange.service)
+    key = gateway.accounts.key(key_id)
+    if key is None:
+        raise refusals.unknown_key(exchange.service)
+    return key
+
+
+def _endpoint_region(gateway: Gateway, request: Request) -> str:
+    """Answer the region that the endpoint's name has in it, else the usual one.
+
+    Version 2 signs no region: it is the endpoint's, such as ec2.eu-west-1.example.org.
+    """
+    labels = origins.host_of(request.headers.get("host", "")).lower().split(".")
+    with gateway.store.read() as session:
+        known = set(zones.regions(session))
+    named = next((label for label in labels if label in known), None)
+    return named or inventory.usual_region(gateway.store)
 
 
 def _let_in(gateway: Gateway, exchange: Exchange) -> None:
@@ -210,7 +243,8 @@ def _find_action(gateway: Gateway, exchange: Exchange) -> None:
 
 def _parse(gateway: Gateway, exchange: Exchange) -> None:
     assert exchange.operation is not None
-    asked = sigv4.without_signature(exchange.form)
+    signature = sigv4 if exchange.claim else sigv2
+    asked = signature.without_signature(exchange.form)
     exchange.params, exchange.unknown = parse.parse(exchange.operation, asked)
 
 

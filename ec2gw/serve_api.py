@@ -87,6 +87,7 @@ def application(resolved: config.Config, store: Store) -> flask.Flask:
         settings,
         resolved.auth,
         wake=lambda host_keys: wake.ring(bell, host_keys),
+        sigv2=resolved.sigv2 or settings.laboratory,
     )
     return web.application(gateway, WORKING_THREADS)
 

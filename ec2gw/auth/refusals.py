@@ -93,6 +93,22 @@ def incomplete(sentence: str) -> Ec2Error:
     return Ec2Error("IncompleteSignature", sentence, 400)
 
 
+def lacks(service: str, name: str) -> Ec2Error:
+    """Name what an old signature is not complete without."""
+    if service == "ec2":
+        return errors.missing_parameter(name)
+    return incomplete(f"The request must contain the parameter {name}.")
+
+
+def other_than(name: str, only: str) -> Ec2Error:
+    """Refuse a value without repeating it: whatever a client mistook may stand there."""
+    return errors.invalid_parameter_value_text(f"The parameter {name} has to be {only}.")
+
+
+def exclusive(first: str, second: str) -> Ec2Error:
+    return errors.invalid_parameter_combination(first, second)
+
+
 def foreign_origin() -> Ec2Error:
     """A browser, or a name that somebody made point here; open mode alone."""
     message = "This endpoint is open to programs on this machine alone, not to web pages."

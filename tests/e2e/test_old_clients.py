@@ -7,17 +7,18 @@ others were seen to send and to read.
 from __future__ import annotations
 
 import base64
+import datetime as dt
 import hashlib
-import hmac
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
+from tests import old_signer
 from tests.e2e import raw
 from tests.gateway import LINUX_IMAGE, Gateway, wait_until
 
@@ -60,6 +61,38 @@ class Client:
 
         wait_until(holds, 30)
         return told[-1]
+
+
+class OldClient:
+    """Signs by Signature Version 2; the region is in the name of the endpoint."""
+
+    def __init__(self, gateway: Gateway) -> None:
+        self.gateway = gateway
+        port = gateway.url.rpartition(":")[2]
+        self.host = f"ec2.{REGION}.example.org:{port}"
+
+    def __call__(
+        self, action: str, *pairs: tuple[str, str], method: str = "GET", version: str = OLD
+    ) -> raw.Answer:
+        asked = [("Action", action), ("Version", version), *pairs]
+        return self.send(self.signed(asked, method=method), method)
+
+    def signed(
+        self,
+        pairs: Sequence[tuple[str, str]],
+        time: dt.datetime | None = None,
+        method: str = "GET",
+    ) -> str:
+        given = self.gateway.environment
+        key = (given["AWS_ACCESS_KEY_ID"], given["AWS_SECRET_ACCESS_KEY"])
+        return old_signer.signed(key, dict(pairs), host=self.host, method=method, time=time)
+
+    def send(self, sent: str, method: str = "GET") -> raw.Answer:
+        headers = {"Host": self.host}
+        if method == "GET":
+            return raw.send(self.gateway.url, query=sent, headers=headers)
+        headers["Content-Type"] = raw.FORM
+        return raw.send(self.gateway.url, "POST", body=sent.encode(), headers=headers)
 
 
 ITEM = "reservationSet/item/instancesSet/item"
@@ -308,22 +341,67 @@ def test_a_request_without_a_signature_is_told_what_it_lacks(gateway: Gateway) -
     assert unsigned.error == (400, "MissingParameter", sentence)
 
 
-def test_signatures_of_version_two_are_refused_as_credentials(gateway: Gateway) -> None:
-    pairs = {
-        "AWSAccessKeyId": gateway.environment["AWS_ACCESS_KEY_ID"],
-        "Action": "DescribeRegions",
-        "SignatureMethod": "HmacSHA256",
-        "SignatureVersion": "2",
-        "Timestamp": "2026-01-01T00:00:00Z",
-        "Version": OLD,
-    }
-    query = "&".join(f"{name}={quote(pairs[name], safe='-_.~')}" for name in sorted(pairs))
-    host = gateway.url.removeprefix("http://")
-    secret = gateway.environment["AWS_SECRET_ACCESS_KEY"].encode()
-    text = f"GET\n{host}\n/\n{query}".encode()
-    signature = base64.b64encode(hmac.digest(secret, text, "sha256")).decode()
-    answer = raw.send(gateway.url, query=f"{query}&Signature={quote(signature, safe='')}")
-    assert answer.error == NOT_VALIDATED
+@pytest.fixture(scope="module")
+def old(gateway: Gateway) -> OldClient:
+    return OldClient(gateway)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_signatures_of_version_two_are_good_in_the_laboratory(
+    old: OldClient, version: str, method: str
+) -> None:
+    answer = old("DescribeAvailabilityZones", method=method, version=version)
+    assert answer.status == 200, answer.text
+    assert answer.namespace == f"http://ec2.amazonaws.com/doc/{version}/"
+    assert set(answer.all("availabilityZoneInfo/item/regionName")) == {REGION}
+
+
+def test_a_client_that_knows_version_two_alone_goes_the_whole_way(old: OldClient) -> None:
+    asked = {"ImageId": LINUX_IMAGE, "InstanceType": "t3.nano", "MinCount": "1", "MaxCount": "1"}
+    made = old("RunInstances", *asked.items(), method="POST").one("instancesSet/item/instanceId")
+    name = "a b+c/d~e*é=&"
+    tag = (("ResourceId.1", made), ("Tag.1.Key", "Name"), ("Tag.1.Value", name))
+    assert old("CreateTags", *tag, method="POST").one("return") == "true"
+    filters = (("Filter.1.Name", "tag:Name"), ("Filter.1.Value.1", name.replace("*", "\\*")))
+    for method in ("GET", "POST"):
+        found = old("DescribeInstances", *filters, method=method)
+        assert found.all(f"{ITEM}/instanceId") == [made]
+        assert found.all(f"{ITEM}/tagSet/item/value") == [name]
+    old("TerminateInstances", ("InstanceId.1", made))
+    wait_until(
+        lambda: (
+            old("DescribeInstances", ("InstanceId.1", made)).one(f"{ITEM}/instanceState/name")
+            == "terminated"
+        ),
+        30,
+    )
+
+
+def test_an_sdk_that_is_told_to_sign_by_version_two_is_let_in(gateway: Gateway) -> None:
+    ec2 = gateway.client(signature_version="v2")
+    name = "signed by two: +~*/&= %41"
+    ec2.create_key_pair(KeyName=name, KeyType="ed25519")
+    try:
+        (found,) = ec2.describe_key_pairs(KeyNames=[name])["KeyPairs"]
+        assert found["KeyName"] == name
+    finally:
+        ec2.delete_key_pair(KeyName=name)
+
+
+def test_an_old_request_that_was_changed_or_is_too_old_is_refused(old: OldClient) -> None:
+    query = old.signed([("Action", "DescribeRegions"), ("Version", OLD)])
+    assert old.send(query).status == 200
+    assert old.send(query).status == 200  # until it expires it may be sent again
+    for changed in (
+        query.replace("DescribeRegions", "DescribeVpcs"),
+        query + "&DryRun=true",
+        query.replace("Signature=", "Signature=A"),
+    ):
+        assert old.send(changed).error == NOT_VALIDATED
+    late = dt.datetime.now(dt.UTC) - dt.timedelta(minutes=16)
+    expired = old.send(old.signed([("Action", "DescribeRegions"), ("Version", OLD)], late))
+    assert expired.error == (400, "RequestExpired", "Request has expired.")
 
 
 # -- other services, and what is no service
@@ -344,7 +422,7 @@ def test_sts_answers_at_the_same_endpoint_in_its_own_protocol(gateway: Gateway) 
     [
         ("sts", "AssumeRole", "2011-06-15"),
         ("sts", "Nothing", "2011-06-15"),
-        ("iam", "ListRoles", "2010-05-08"),
+        ("iam", "CreateRole", "2010-05-08"),
     ],
 )
 def test_what_another_service_does_not_have_is_an_error_of_its_protocol(
