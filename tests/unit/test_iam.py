@@ -21,7 +21,7 @@ def test_the_caller_is_the_account_itself(gateway: InProcess) -> None:
     assert (user["Arn"], user["UserId"]) == (f"arn:aws:iam::{account}:root", account)
     assert user["CreateDate"].tzinfo is not None
     other = gateway.call("GetUser", service="iam", by=gateway.stranger)["User"]
-    assert other["UserId"] == gateway.stranger.account_id
+    assert (other["UserId"], other["UserName"]) == (gateway.stranger.account_id, "stranger")
 
 
 def test_nobody_else_and_no_profile_is_found(gateway: InProcess) -> None:

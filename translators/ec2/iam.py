@@ -22,21 +22,23 @@ _MOST_ITEMS: Final = 1000
 
 @action("GetUser", service="iam")
 def get_user(ctx: Context, request: Mapping[str, Any]) -> Result:
-    """Answer who signs: the account itself, as IAM does of a root user, who has no name.
+    """Answer who signs: the account itself, by its name, as IAM does of a root user.
 
     :raises Ec2Error: ``NoSuchEntity`` for any name
     """
     name = request.get("UserName")
     if name is not None:
         raise _no_such_entity(f"The user with name {name} cannot be found.")
-    created_at = ctx.session.scalar(
-        sa.select(Account.created_at).where(Account.key == ctx.account_key)
-    )
+    account = ctx.session.execute(
+        sa.select(Account.name, Account.created_at).where(Account.key == ctx.account_key)
+    ).one()
     return {
         "User": {
             "Arn": f"arn:{zones.partition(ctx.region)}:iam::{ctx.account_id}:root",
-            "CreateDate": created_at,
+            "CreateDate": account.created_at,
+            "Path": "/",
             "UserId": ctx.account_id,
+            "UserName": account.name,
         }
     }
 

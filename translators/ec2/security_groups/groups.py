@@ -1,4 +1,4 @@
-"""DescribeSecurityGroups.
+"""DescribeSecurityGroups: groups with their rules joined by protocol and ports.
 
 Source: EC2 API Reference, DescribeSecurityGroups, data types SecurityGroup and IpPermission.
 """
