@@ -14,6 +14,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
+from ec2gw import logs
 from ec2gw.wire.values import Malformed
 from state.store import Closed
 from translators import errors
@@ -51,11 +52,11 @@ def refusal(error: Exception, request_id: str, service: str, action: str) -> Ec2
 def tell(**fields: str | int) -> None:
     """Write a request's line."""
     if _audit.isEnabledFor(logging.INFO):
-        shown = {
-            name: plain(value) if isinstance(value, str) else value
+        shown = [
+            f"{name}={plain(value) if isinstance(value, str) else value}"
             for name, value in fields.items()
-        }
-        _audit.info("answered", extra=shown)
+        ]
+        _audit.info("answered", extra={logs.RENDERED: " ".join(shown)})
 
 
 def plain(text: str) -> str:

@@ -16,6 +16,8 @@ import sys
 from typing import Final
 
 LEVELS: Final = ("debug", "info", "warning", "error")
+RENDERED: Final = "rendered"
+"""The one field of a record whose fields are text already, in this form and safe."""
 _FIRST: Final = ("request", "instance", "host")
 _CHATTY: Final = ("alembic", "urllib3", "spnego")
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -31,12 +33,15 @@ class KeyValue(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         time = dt.datetime.fromtimestamp(record.created, dt.UTC)
-        fields: dict[str, object] = {
-            "time": time.strftime("%Y-%m-%dT%H:%M:%S.") + f"{int(record.msecs):03d}Z",
-            "level": record.levelname.lower(),
-            "process": self._process,
-            "event": record.getMessage(),
-        }
+        head = (
+            f"time={time.isoformat(timespec='milliseconds')[:-6]}Z "
+            f"level={record.levelname.lower()} process={self._process} "
+            f"event={_value(record.getMessage())}"
+        )
+        rendered: str | None = getattr(record, RENDERED, None)
+        if rendered is not None:
+            return f"{head} {rendered}"
+        fields: dict[str, object] = {}
         extra = {name: value for name, value in vars(record).items() if name not in _STANDARD}
         for name in _FIRST:
             if name in extra:
@@ -46,7 +51,7 @@ class KeyValue(logging.Formatter):
             fields["logger"] = record.name
         if record.exc_info:
             fields["trace"] = self.formatException(record.exc_info)
-        return " ".join(f"{name}={_value(value)}" for name, value in fields.items())
+        return " ".join([head, *(f"{name}={_value(value)}" for name, value in fields.items())])
 
 
 def begin(process: str, level: str = "info") -> None:
