@@ -12,7 +12,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal, TypeVar, cast
 
@@ -63,8 +63,7 @@ class Store:
         """Open a snapshot: every statement in it sees the same state; writing fails."""
         reader = self._readers.take()
         try:
-            reader.begin()
-            yield reader.session
+            yield reader.begin()
         finally:
             self._readers.give_back(reader)
 
@@ -199,14 +198,17 @@ class _Reader:
         self.session = Session(self._connection)
         self.session.connection()
 
-    def begin(self) -> None:
+    def begin(self) -> Session:
         self._raw.execute("BEGIN")
+        return self.session
 
     def end(self) -> bool:
         """End the snapshot; answer whether the reader is as good as new."""
         session = self.session
-        clean = session.is_active and not (session.new or session.dirty or session.deleted)
-        session.expunge_all()
+        clean = session.is_active
+        if list(session):  # objects were loaded, or added in vain
+            clean = clean and not (session.new or session.dirty or session.deleted)
+            session.expunge_all()
         if self._raw.in_transaction:
             self._raw.execute("ROLLBACK")
         return clean
@@ -221,51 +223,54 @@ class _Readers:
 
     def __init__(self, engine: sa.Engine) -> None:
         self._engine = engine
+        self._free = threading.Condition(threading.Lock())
+        self._idle: list[_Reader] = []
+        self._busy = 0
         self._closed = False
-        self._places: queue.LifoQueue[_Reader | None] = queue.LifoQueue()
-        for _ in range(_READERS):
-            self._places.put(None)
 
     def take(self) -> _Reader:
-        try:
-            reader = self._places.get(timeout=_BUSY_SECONDS)
-        except queue.Empty:
-            raise sa.exc.TimeoutError(f"all {_READERS} readers were busy") from None
-        if reader is not None:
-            return reader
+        with self._free:
+            if self._busy >= _READERS and not self._free.wait_for(self._has_place, _BUSY_SECONDS):
+                raise sa.exc.TimeoutError(f"all {_READERS} readers were busy")
+            self._busy += 1
+            if self._idle:
+                return self._idle.pop()
         try:
             return _Reader(self._engine)
         except BaseException:
-            self._places.put(None)
+            self._leave()
             raise
 
     def give_back(self, reader: _Reader) -> None:
-        place = None
+        kept = False
         try:
-            if reader.end():
-                place = reader
-            else:
-                reader.close()
+            kept = reader.end() and not self._closed
         finally:
-            self._places.put(place)
-        if self._closed:
-            self._drop()
+            if not kept:
+                reader.close()
+            self._leave(reader if kept else None)
 
     def close(self) -> None:
         """Close those that are here; one that is in use is closed when it is given back."""
-        self._closed = True
-        self._drop()
+        with self._free:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for reader in idle:
+            reader.close()
         self._engine.dispose()
 
-    def _drop(self) -> None:
-        places: list[_Reader | None] = []
-        with suppress(queue.Empty):
-            while True:
-                places.append(self._places.get_nowait())
-        for reader in places:
-            if reader is not None:
-                reader.close()
-            self._places.put(None)
+    def _has_place(self) -> bool:
+        return self._busy < _READERS
+
+    def _leave(self, reader: _Reader | None = None) -> None:
+        with self._free:
+            self._busy -= 1
+            if reader is not None and not self._closed:
+                self._idle.append(reader)
+                reader = None
+            self._free.notify()
+        if reader is not None:
+            reader.close()
 
 
 def _engine(path: Path, *, writes: bool) -> sa.Engine:
