@@ -12,6 +12,7 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
+import re
 import sys
 import textwrap
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -34,10 +35,16 @@ TABLES: Final = {
     "LAUNCH": ("", refusals.LAUNCH),
     "INTERFACE": ("NetworkInterfaces[].", refusals.INTERFACE),
     "DISK": ("BlockDeviceMappings[].Ebs.", refusals.DISK),
+    "ATTRIBUTES": ("", refusals.ATTRIBUTES),
+    "MAPPING": ("BlockDeviceMappings[].", refusals.MAPPING),
+    "METADATA": ("", refusals.METADATA),
+    "MONITORING": ("", refusals.MONITORING),
 }
 """The tables of `refusals`: where their paths begin."""
 SENTENCES: Final = {
     "_ON_THE_WIRE.get(name, name)": "",  # what the tables hold
+    "'EnaSupport'": "`EnaSupport` (except `true`)",
+    "'EnclaveOptions'": "`EnclaveOptions` (except `false`)",
     "'KeyFormat'": "`KeyFormat` (except `pem`)",
     "'NetworkInterface.1.DeleteOnTermination'": (
         "`NetworkInterfaces[].DeleteOnTermination` (except `true`)"
@@ -46,9 +53,13 @@ SENTENCES: Final = {
         "more than one of `NetworkInterfaces[].PrivateIpAddresses`"
     ),
     "'NetworkInterface.2'": "more than one of `NetworkInterfaces`",
+    "named": "",  # the same by another name
     "prefix + 'Ebs'": "`BlockDeviceMappings[].Ebs` of other devices than the root device",
 }
-"""What `unsupported_operation` is called with elsewhere -> that in words; none may be missing."""
+"""What `unsupported_operation` is called with elsewhere -> that in words.
+
+A plain name needs no words; whatever else is written there does.
+"""
 HEAD: Final = """\
 # What is offered
 
@@ -218,7 +229,18 @@ def _in_words(reached: Reached) -> Iterator[str]:
         for path, neutral in refused_paths(table).items():
             let = " or ".join(f"`{value}`" for value in neutral)
             yield f"`{path}` (except {let})" if let else f"`{path}`"
-    yield from filter(None, (SENTENCES[argument] for argument in sorted(reached.refused)))
+    yield from filter(None, map(_sentence, sorted(reached.refused)))
+
+
+def _sentence(argument: str) -> str:
+    if argument in SENTENCES:
+        return SENTENCES[argument]
+    name = argument.strip("'")
+    if not re.fullmatch(r"[A-Za-z.]+", name) or name == argument:
+        raise SystemExit(
+            f"scripts/support.py: unsupported_operation({argument}): say what that is in SENTENCES"
+        )
+    return f"`{name}`"
 
 
 # -- the walk

@@ -32,6 +32,8 @@ SERVICES: Final = ("ec2", "sts", "iam")
 RETURN_TRUE_TOO: Final = frozenset(
     {"AssignPrivateIpAddresses", "AssociateAddress", "CreatePlacementGroup", "CreateSecurityGroup"}
 )
+# An attribute without a value is told as an empty element: readers look for its value in it.
+EMPTY_TOO: Final = frozenset({"AttributeValue"})
 # Lists whose items have no name in the model, yet travel as all others do.
 ITEM_NAMES: Final = {"InferenceDeviceInfoList": "item"}
 

@@ -278,6 +278,7 @@ def _structure(member: Member, *, optional: bool) -> _Put:
     opening, closing = f"<{member.told}>", f"</{member.told}>"
     content = _content(member.shape)
     name = member.shape.name
+    optional = optional and name not in model.EMPTY_TOO
 
     def write(sheet: _Sheet, value: Any) -> None:
         # The exact type first: a check against an abstract class costs as much as three members.

@@ -46,6 +46,8 @@ OUR_WORDS = {
     "invalid_block_device_mapping": "each of its callers has its own sentence",
     "key_pair_limit_exceeded": "no sighting",
     "missing_device_index": "as the tests of another service quote AWS",
+    "multiple_attributes": "as users report it; the list of sightings has it not",
+    "no_attributes": "as users report it; the list of sightings has it not",
     "unsupported_operation": "AWS offers what it has; a sentence of its style",
 }
 """Functions whose sentence is not held against AWS's, with the reason."""

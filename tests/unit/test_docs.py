@@ -105,18 +105,36 @@ def test_an_action_whose_section_has_no_filters_takes_none() -> None:
         )
 
 
-REFUSED = sorted(path for table in support.TABLES for path in support.refused_paths(table))
+OF_TABLES = {
+    "ATTRIBUTES": "ModifyInstanceAttribute",
+    "MAPPING": "ModifyInstanceAttribute",
+    "METADATA": "ModifyInstanceMetadataOptions",
+    "MONITORING": "MonitorInstances",
+}
+"""Which action a table is of, where that is no launch."""
+REFUSED = sorted(
+    (OF_TABLES.get(table, "RunInstances"), path)
+    for table in support.TABLES
+    for path in support.refused_paths(table)
+)
+NEEDED: dict[str, dict[str, Any]] = {
+    "RunInstances": {"ImageId": "", "MinCount": 1, "MaxCount": 1},
+    "MonitorInstances": {"InstanceIds": ["i-0123456789abcdef0"]},
+}
+"""What an action needs beside, an image's id being filled in; others need an instance's id."""
 
 
-@pytest.mark.parametrize("path", REFUSED)
-def test_a_launch_refuses_what_the_page_says(cloud: Cloud, path: str) -> None:
-    assert path in listed("RunInstances", "Refused")
-    operation = model.operation("ec2", "RunInstances")
+@pytest.mark.parametrize(("action", "path"), REFUSED)
+def test_an_action_refuses_what_the_page_says(cloud: Cloud, action: str, path: str) -> None:
+    assert path in listed(action, "Refused")
+    operation = model.operation("ec2", action)
     assert operation is not None
     assert operation.input is not None
-    asked = {"ImageId": cloud.image_id, "MinCount": 1, "MaxCount": 1}
+    asked = dict(NEEDED.get(action, {"InstanceId": "i-0123456789abcdef0"}))
+    if "ImageId" in asked:
+        asked["ImageId"] = cloud.image_id
     with pytest.raises(Ec2Error) as refused:
-        cloud.call("RunInstances", **_with(operation.input, path.split("."), asked))
+        cloud.call(action, **_with(operation.input, path.split("."), asked))
     named = _on_the_wire(operation.input, path.split("."))
     assert str(refused.value) == (
         f"UnsupportedOperation: The parameter {named} is not supported by this service."

@@ -157,6 +157,11 @@ def test_an_answer_about_one_attribute_says_nothing_of_the_others() -> None:
     )
 
 
+def test_an_attribute_without_a_value_is_there_to_be_looked_into() -> None:
+    text = answer("DescribeInstanceAttribute", {"InstanceId": "i-1", "UserData": {}})
+    assert text == "<instanceId>i-1</instanceId><userData></userData>"
+
+
 def test_what_is_none_and_structures_with_nothing_in_them_are_left_out() -> None:
     instance = {"InstanceId": "i-1", "KeyName": None, "State": {}, "Placement": {"Tenancy": None}}
     result = {"Reservations": [{"Instances": [instance], "OwnerId": ""}]}

@@ -5,6 +5,7 @@ Source: EC2 API Reference, DescribeInstances.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final, cast
 
@@ -13,7 +14,7 @@ import sqlalchemy as sa
 from state.models import Instance, Reservation
 from state.statements import Statement
 from translators import errors, listing
-from translators.ec2.instances import filters, views
+from translators.ec2.instances import filters, instance_errors, views
 from translators.registry import Context, Result, action
 from translators.views import Fragments
 
@@ -40,6 +41,10 @@ RESOURCE: Final = listing.Resource(
     parameters=views.listed_since,
     cut_max_results=True,
 )
+ONE: Final = dataclasses.replace(
+    RESOURCE, ids_word="instanceId", malformed=instance_errors.not_an_instance_id
+)
+"""As actions on one instance name it."""
 
 
 _RESERVATIONS: Final = Statement(

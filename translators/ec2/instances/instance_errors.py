@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from translators import errors
 from translators.errors import Ec2Error
 
 
@@ -38,10 +39,20 @@ def idempotent_instance_terminated() -> Ec2Error:
     return Ec2Error("IdempotentInstanceTerminated", message)
 
 
+def incorrect_instance_state_gone(instance_id: str) -> Ec2Error:
+    message = f"The instance '{instance_id}' is not in the 'running' or 'stopped' states."
+    return Ec2Error("IncorrectInstanceState", message)
+
+
 def incorrect_instance_state_never_ran(instance_id: str) -> Ec2Error:
     message = (
         f"Instance '{instance_id}' cannot be stopped as it has never reached the 'running' state."
     )
+    return Ec2Error("IncorrectInstanceState", message)
+
+
+def incorrect_instance_state_not_stopped(instance_id: str) -> Ec2Error:
+    message = f"The instance '{instance_id}' is not in the 'stopped' state."
     return Ec2Error("IncorrectInstanceState", message)
 
 
@@ -102,6 +113,10 @@ def invalid_block_device_mapping(sentence: str) -> Ec2Error:
     return Ec2Error("InvalidBlockDeviceMapping", sentence)
 
 
+def invalid_instance_attribute_value(sentence: str) -> Ec2Error:
+    return Ec2Error("InvalidInstanceAttributeValue", sentence)
+
+
 def invalid_placement_group_unknown(name: str) -> Ec2Error:
     return Ec2Error("InvalidPlacementGroup.Unknown", f"The Placement Group '{name}' is unknown.")
 
@@ -117,6 +132,21 @@ def missing_device_index() -> Ec2Error:
 def missing_input_no_subnet(vpc_id: str) -> Ec2Error:
     message = f"No subnets found for the default VPC '{vpc_id}'. Please specify a subnet."
     return Ec2Error("MissingInput", message)
+
+
+def multiple_attributes(names: Collection[str]) -> Ec2Error:
+    message = f"Fields for multiple attribute types specified: {', '.join(names)}"
+    return Ec2Error("InvalidParameterCombination", message)
+
+
+def no_attributes() -> Ec2Error:
+    return Ec2Error("InvalidParameterCombination", "No attributes specified.")
+
+
+def not_an_instance_id(text: str) -> Ec2Error:
+    if text.startswith("i-"):
+        return errors.invalid_instance_id_malformed(text)
+    return errors.invalid_parameter_value(text, "instanceId", "Expected: 'i-...'.")
 
 
 def operation_not_permitted(instance_id: str, verb: str, attribute: str) -> Ec2Error:
@@ -144,6 +174,11 @@ def unsupported_configuration() -> Ec2Error:
 def unsupported_hibernation_configuration(instance_id: str) -> Ec2Error:
     message = f"The instance '{instance_id}' is not enabled for hibernation."
     return Ec2Error("UnsupportedHibernationConfiguration", message)
+
+
+def unsupported_instance_attribute(name: str) -> Ec2Error:
+    message = f"The instance attribute '{name}' cannot be modified."
+    return Ec2Error("UnsupportedInstanceAttribute", message)
 
 
 def user_data_not_base64() -> Ec2Error:

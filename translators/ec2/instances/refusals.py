@@ -1,9 +1,11 @@
-"""Parameters of a launch that would change the result and that we cannot honour.
+"""Parameters of launches and changes that would change the result and that we cannot honour.
 
 One table a structure: the parameter's name on the wire, and which values change nothing and are
 let through. Whatever stands in no table is honoured, or is neutral.
 
-Source: EC2 API Reference, RunInstances, InstanceNetworkInterfaceSpecification, EbsBlockDevice.
+Source: EC2 API Reference, RunInstances, InstanceNetworkInterfaceSpecification, EbsBlockDevice,
+ModifyInstanceAttribute, InstanceBlockDeviceMappingSpecification, ModifyInstanceMetadataOptions,
+MonitorInstances.
 """
 
 from __future__ import annotations
@@ -69,12 +71,28 @@ DISK: Final[Table] = {
     "KmsKeyId": (),
     "OutpostArn": (),
 }
+ATTRIBUTES: Final[Table] = {
+    "Kernel.Value": (),
+    "Ramdisk.Value": (),
+    "SriovNetSupport.Value": (),
+}
+MAPPING: Final[Table] = {
+    "NoDevice": (),
+    "VirtualName": (),
+}
+METADATA: Final[Table] = {
+    "HttpProtocolIpv6": ("disabled",),
+}
+MONITORING: Final[Table] = {
+    "MetricCategoryIds": (),
+}
 _ON_THE_WIRE: Final = {
     "Ipv6Addresses": "Ipv6Address",
     "NetworkInterface.1.Ipv4Prefixes": "NetworkInterface.1.Ipv4Prefix",
     "NetworkInterface.1.Ipv6Prefixes": "NetworkInterface.1.Ipv6Prefix",
     "ElasticInferenceAccelerators": "ElasticInferenceAccelerator",
     "LicenseSpecifications": "LicenseSpecification",
+    "MetricCategoryIds": "MetricCategoryId",
     "SecondaryInterfaces": "SecondaryInterface",
 }
 

@@ -98,9 +98,9 @@ def read(ctx: Context, request: RunInstancesRequestTypeDef) -> Launch:
     interface_id = where.get("NetworkInterfaceId")
     if interface_id is not None and not ids.is_well_formed("eni", interface_id):
         raise errors.invalid_network_interface_id_malformed(interface_id)
-    group_ids = _group_ids(where, interface)
+    listed = group_ids(where.get("SecurityGroupIds" if interface is None else "Groups", ()))
     group_names = () if interface is not None else _once(request.get("SecurityGroups", ()))
-    if len(group_ids) + len(group_names) > _MOST_GROUPS:
+    if len(listed) + len(group_names) > _MOST_GROUPS:
         raise instance_errors.security_groups_per_interface_limit_exceeded()
     return Launch(
         image_id=image_id,
@@ -112,7 +112,7 @@ def read(ctx: Context, request: RunInstancesRequestTypeDef) -> Launch:
         zone=placement.get("AvailabilityZone") or None,
         zone_id=placement.get("AvailabilityZoneId") or None,
         subnet_id=_id(where.get("SubnetId"), "subnet", "subnetId"),
-        group_ids=group_ids,
+        group_ids=listed,
         group_names=group_names,
         interface_id=interface_id,
         interface_description=interface.get("Description", "") if interface else "",
@@ -124,17 +124,17 @@ def read(ctx: Context, request: RunInstancesRequestTypeDef) -> Launch:
         },
         options=_options(request),
         columns={
-            "user_data": _user_data(request.get("UserData")),
-            "shutdown_behavior": _word(
-                request.get("InstanceInitiatedShutdownBehavior", "stop"),
-                "instanceInitiatedShutdownBehavior",
-                _SHUTDOWN_BEHAVIORS,
+            "user_data": user_data(request.get("UserData")),
+            "shutdown_behavior": shutdown_behavior(
+                request.get("InstanceInitiatedShutdownBehavior", "stop")
             ),
             "disable_api_termination": request.get("DisableApiTermination", False),
             "disable_api_stop": request.get("DisableApiStop", False),
             "ebs_optimized": request.get("EbsOptimized", False),
             "monitoring": request.get("Monitoring", {}).get("Enabled", False),
-            "metadata_options": _metadata_options(request.get("MetadataOptions", {})),
+            "metadata_options": metadata_options(
+                request.get("MetadataOptions", {}), "MetadataOptions."
+            ),
             "client_token": request.get("ClientToken", ""),
         },
     )
@@ -229,11 +229,16 @@ def _private_ip(where: Mapping[str, Any]) -> str | None:
     return addresses[0] if addresses else None
 
 
-def _group_ids(where: Mapping[str, Any], interface: object) -> tuple[str, ...]:
-    listed: Collection[str] = where.get("SecurityGroupIds" if interface is None else "Groups", ())
+def group_ids(listed: Collection[str]) -> tuple[str, ...]:
+    """Check the form of security groups' ids, and that they are not too many.
+
+    :raises Ec2Error: ``InvalidGroupId.Malformed``, ``SecurityGroupsPerInterfaceLimitExceeded``
+    """
     for text in listed:
         _id(text, "sg", "groupId")
-    return _once(listed)
+    if len(once := _once(listed)) > _MOST_GROUPS:
+        raise instance_errors.security_groups_per_interface_limit_exceeded()
+    return once
 
 
 def _once(listed: Collection[str]) -> tuple[str, ...]:
@@ -257,8 +262,11 @@ def _id(text: str | None, prefix: str, name: str) -> str | None:
 # -- how
 
 
-def _user_data(text: str | None) -> bytes | None:
-    """Decode; line breaks within the text are how some tools send it."""
+def user_data(text: str | None) -> bytes | None:
+    """Decode; line breaks within the text are how some tools send it.
+
+    :raises Ec2Error: ``InvalidParameterValue``
+    """
     if not text:
         return None
     text = text.translate(_BLANKS)
@@ -268,22 +276,42 @@ def _user_data(text: str | None) -> bytes | None:
         plain = base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
         raise instance_errors.user_data_not_base64() from None
+    return checked_user_data(plain)
+
+
+def checked_user_data(plain: bytes) -> bytes | None:
+    """Refuse what is too long; none is the same as empty.
+
+    :raises Ec2Error: ``InvalidParameterValue``
+    """
     if len(plain) > USER_DATA_BYTES:
         raise instance_errors.user_data_too_long()
-    return plain
+    return plain or None
 
 
-def _metadata_options(asked: Mapping[str, Any]) -> dict[str, Any]:
+def shutdown_behavior(word: str) -> str:
+    """Check what an instance is to do when its guest shuts itself down.
+
+    :raises Ec2Error: ``InvalidParameterValue``
+    """
+    return _word(word, "instanceInitiatedShutdownBehavior", _SHUTDOWN_BEHAVIORS)
+
+
+def metadata_options(asked: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Read those options that were given; `prefix` is where they stand on the wire.
+
+    :raises Ec2Error: ``InvalidParameterValue``
+    """
     chosen: dict[str, Any] = {
-        name: _word(asked[name], f"MetadataOptions.{name}", words)
+        name: _word(asked[name], f"{prefix}{name}", words)
         for name, words in _METADATA_WORDS.items()
         if name in asked
     }
     hops = asked.get("HttpPutResponseHopLimit")
     if hops is not None:
         if hops not in _HOPS:
-            name = "MetadataOptions.HttpPutResponseHopLimit"
             sentence = f"Expecting a value from {_HOPS[0]} to {_HOPS[-1]}."
+            name = f"{prefix}HttpPutResponseHopLimit"
             raise errors.invalid_parameter_value(hops, name, sentence)
         chosen["HttpPutResponseHopLimit"] = hops
     return chosen

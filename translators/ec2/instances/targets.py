@@ -206,10 +206,20 @@ def groups(ctx: Context, launch: Launch, subnet: Any) -> Sequence[Any]:
     names = launch.group_names
     if not names and not launch.group_ids:
         names = ("default",)
-    asked = {"vpc": subnet.vpc_key, "ids": launch.group_ids, "names": names}
+    return named_groups(ctx, launch.group_ids, names, subnet)
+
+
+def named_groups(
+    ctx: Context, ids: Sequence[str], names: Sequence[str], subnet: Any
+) -> Sequence[Any]:
+    """Find security groups for an interface in the subnet.
+
+    :raises Ec2Error: ``InvalidGroup.NotFound``, ``InvalidParameter``
+    """
+    asked = {"vpc": subnet.vpc_key, "ids": ids, "names": names}
     found = _GROUPS.named(ctx.session, {**_caller(ctx), **asked})
     by_id = {row.id: row for row in found}
-    if missing := [group_id for group_id in launch.group_ids if group_id not in by_id]:
+    if missing := [group_id for group_id in ids if group_id not in by_id]:
         raise errors.invalid_group_not_found(missing)
     known = {row.name for row in found if row.vpc_key == subnet.vpc_key}
     for name in names:
