@@ -225,17 +225,17 @@ OTHERS = [
     ),
     Case(
         "an action not offered",
-        "create_vpc",
-        {"CidrBlock": "10.0.0.0/16"},
+        "create_verified_access_instance",
+        {"Description": "x"},
         "InvalidAction",
-        "The action CreateVpc is not valid for this web service.",
+        "The action CreateVerifiedAccessInstance is not valid for this web service.",
     ),
     Case(
         "an action that takes no parameters",
-        "get_ebs_encryption_by_default",
+        "describe_ipam_pools",
         {},
         "InvalidAction",
-        "The action GetEbsEncryptionByDefault is not valid for this web service.",
+        "The action DescribeIpamPools is not valid for this web service.",
     ),
 ]
 
