@@ -162,7 +162,9 @@ class _Service:
                 child.tend()
         if [child.pid for child in self._all()] != before:
             pids = {child.name: child.pid for child in self._all()}
-            (self._config.run / PIDS).write_text(json.dumps(pids))
+            fresh = self._config.run / f"{PIDS}.new"
+            fresh.write_text(json.dumps(pids))
+            fresh.replace(self._config.run / PIDS)  # whoever reads it reads all of it
             self._changed = time.monotonic()
         if self._laboratory is not None and engine:
             self._meet_laboratory()
