@@ -18,18 +18,18 @@ def address(host: models.Host, vault: secrets.Vault) -> endpoint.HostAddress:
     name, sealed = host.name, host.secret
 
     def password() -> str:
-        if sealed is None:
-            raise endpoint.NotAllowed(f"host {name} has no password")
-        return vault.open(sealed, f"host:{name}").decode()
+        assert sealed is not None
+        return vault.open(sealed, secrets.host_context(name)).decode()
 
     return endpoint.HostAddress(
         url=host.url,
         transport=endpoint.transport(host.transport),
         username=host.username or "",
-        password=password,
+        password=password if sealed is not None else None,
         ca_file=options.get("ca_file"),
         certificate_file=options.get("certificate_file"),
         key_file=options.get("key_file"),
+        keytab_file=options.get("keytab_file"),
         allow_ntlm_over_http=bool(options.get("allow_ntlm_over_http", False)),
         laboratory=host.laboratory,
     )

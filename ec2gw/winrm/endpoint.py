@@ -32,17 +32,15 @@ def transport(name: str) -> Transport:
     raise NotAllowed(f"{name!r} is no way to sign in: kerberos, ntlm, certificate or basic")
 
 
-def _no_password() -> str:
-    raise NotAllowed("a password is needed to sign in")
-
-
 @dataclass(frozen=True, slots=True)
 class HostAddress:
     """One host's WS-Management service and our account there.
 
     `password` is asked at each sign-in and kept nowhere. `ca_file` is a PEM of authorities, or of
-    the host's own certificate to pin it; without it the usual authorities count. Validation cannot
-    be switched off. `laboratory` admits plain Basic and NTLM, on loopback only.
+    the host's own certificate to pin it; without it the system's authorities count. Validation
+    cannot be switched off. Kerberos takes its tickets by `keytab_file` or password, or without
+    both from those of the account that this process runs as. `laboratory` admits plain Basic and
+    NTLM, on loopback only.
 
     :raises NotAllowed: when the policy refuses it
     """
@@ -50,24 +48,20 @@ class HostAddress:
     url: str
     transport: Transport
     username: str = ""
-    password: Callable[[], str] = field(default=_no_password, repr=False, compare=False)
+    password: Callable[[], str] | None = field(default=None, repr=False, compare=False)
     ca_file: str | None = None
     certificate_file: str | None = None
     key_file: str | None = None
+    keytab_file: str | None = None
     allow_ntlm_over_http: bool = False
     laboratory: bool = False
 
     def __post_init__(self) -> None:
-        parts = _split(self.url)
+        _split(self.url)
         if self.laboratory and not self.is_loopback:
             raise NotAllowed("the laboratory is reached on loopback only")
-        if self.transport == "certificate":
-            if parts.scheme != "https":
-                raise NotAllowed("a client certificate needs https")
-            if not (self.certificate_file and self.key_file):
-                raise NotAllowed("a client certificate needs its file and its key's file")
-        elif not self.username and self.transport != "kerberos":
-            raise NotAllowed(f"{self.transport} needs a user name")
+        self._refuse_what_is_lacking()
+        self._refuse_what_would_be_ignored()
         if self.is_tls or self.laboratory:
             return
         if self.transport == "basic":
@@ -77,6 +71,30 @@ class HostAddress:
                 "NTLM over http is only used where it is allowed explicitly:"
                 " use https, or Kerberos in a domain"
             )
+
+    def _refuse_what_is_lacking(self) -> None:
+        match self.transport:
+            case "certificate":
+                if not self.is_tls:
+                    raise NotAllowed("a client certificate needs https")
+                if not (self.certificate_file and self.key_file):
+                    raise NotAllowed("a client certificate needs its file and its key's file")
+            case "kerberos":
+                if self.keytab_file and not self.username:
+                    raise NotAllowed("a keytab needs the name of its account: USER@REALM")
+                if "\\" in self.username:
+                    raise NotAllowed("Kerberos names an account USER@REALM, not DOMAIN\\USER")
+            case _ if not self.username:
+                raise NotAllowed(f"{self.transport} needs a user name")
+
+    def _refuse_what_would_be_ignored(self) -> None:
+        """Whoever names a file counts on it."""
+        if self.ca_file and not self.is_tls:
+            raise NotAllowed("a file of authorities says something over https only")
+        if (self.certificate_file or self.key_file) and self.transport != "certificate":
+            raise NotAllowed("a client certificate is for the transport certificate only")
+        if self.keytab_file and self.transport != "kerberos":
+            raise NotAllowed("a keytab is for the transport kerberos only")
 
     @property
     def is_tls(self) -> bool:

@@ -13,7 +13,7 @@ import socket
 import ssl
 from collections.abc import Callable, Sequence
 
-from ec2gw.winrm import checks, endpoint, pool, session, timing
+from ec2gw.winrm import checks, endpoint, pool, session, timing, tls
 from ec2gw.winrm.checks import Step
 from translators.hyperv import allowed, host
 
@@ -108,17 +108,15 @@ def _tls(address: endpoint.HostAddress, limits: timing.Timing) -> Step:
             return Step("TLS", True, "not used: the sign-in encrypts each message")
         return Step("TLS", True, "not used: the laboratory, on loopback")
     try:
-        context = ssl.create_default_context(cafile=address.ca_file)
-    except OSError as error:
-        return Step(
-            "TLS", False, f"{address.ca_file}: {error}", "Name a PEM file that can be read."
-        )
+        context = tls.context(address, ours=False)
+    except tls.Unfit as error:
+        return Step("TLS", False, str(error), "Name a PEM file that can be read.")
     try:
         with (
             _connected(address, limits) as plain,
-            context.wrap_socket(plain, server_hostname=address.host) as tls,
+            context.wrap_socket(plain, server_hostname=address.host) as safe,
         ):
-            version, certificate = tls.version(), tls.getpeercert() or {}
+            version, certificate = safe.version(), safe.getpeercert() or {}
     except ssl.SSLCertVerificationError as error:
         return Step(
             "TLS",
@@ -158,8 +156,7 @@ def _sign_in(address: endpoint.HostAddress, limits: timing.Timing) -> Step:
 def _sign_in_advice(error: session.LinkError, address: endpoint.HostAddress) -> str:
     match error:
         case session.Denied():
-            return (
-                "Check user name (DOMAIN\\USER), password and that the account is not locked;"
+            return _DENIED[address.transport] + (
                 f" winrm get winrm/config/service/auth must admit {address.transport}."
             )
         case session.Forbidden():
@@ -171,6 +168,27 @@ def _sign_in_advice(error: session.LinkError, address: endpoint.HostAddress) -> 
         case session.Quota():
             return "Raise MaxShellsPerUser in WSMan:\\localhost\\Shell, or end shells left open."
         case session.Unusable():
-            return "Mend this machine's configuration."
+            return _UNUSABLE.get(address.transport, "Mend this machine's configuration.")
+        case session.Unconnected() if address.transport == "kerberos":
+            return _UNUSABLE["kerberos"]
         case _:
             return "The port must be WinRM's, with nothing in between that changes HTTP."
+
+
+_DENIED = {
+    "kerberos": (
+        "Check the account (USER@REALM), its password or keytab, and that it is not locked; the"
+        " host must be a member of that domain or one that trusts it."
+    ),
+    "certificate": (
+        "The host must trust the authority of our certificate (Root store of the machine), and map"
+        " its principal name to a local account: New-Item WSMan:\\localhost\\ClientCertificate;"
+        " see docs/hyperv.md."
+    ),
+    "ntlm": "Check user name (DOMAIN\\USER), password and that the account is not locked;",
+    "basic": "Check user name, password and that it is a local account that is not locked;",
+}
+_UNUSABLE = {
+    "kerberos": "Mend it here or in the domain: docs/operations.md, Kerberos, says what is needed.",
+    "certificate": "Give the certificate and its key as PEM files that fit and are in their time.",
+}

@@ -34,7 +34,7 @@ import winrm.protocol
 import winrm.transport
 from urllib3 import exceptions as urllib3_exceptions
 
-from ec2gw.winrm import adapter, endpoint, timing
+from ec2gw.winrm import adapter, endpoint, kerberos, timing, tls
 
 T = TypeVar("T")
 
@@ -180,8 +180,10 @@ class Connection:
 
     def _connect(self) -> winrm.protocol.Protocol:
         try:
+            if self._address.is_tls:
+                self._adapter.trust(tls.context(self._address))
             protocol = _protocol(self._address, self._limits, self._adapter)
-        except winrm.exceptions.WinRMError as error:
+        except (tls.Unfit, winrm.exceptions.WinRMError) as error:
             raise Unusable(str(error)) from error
         try:
             protocol.transport.build_session()
@@ -197,9 +199,7 @@ class Connection:
 def _protocol(
     address: endpoint.HostAddress, limits: timing.Timing, http: adapter.Adapter
 ) -> winrm.protocol.Protocol:
-    if address.transport == "kerberos" and not winrm.transport.HAVE_KERBEROS:
-        raise Unusable("signing in by Kerberos needs the package pykerberos on this machine")
-    password = _password(address) if address.transport in ("ntlm", "basic") else None
+    password = _password(address)
     read_seconds = max(int(limits.read_seconds), limits.operation_seconds + 1)
     protocol = winrm.protocol.Protocol(
         address.endpoint,
@@ -214,12 +214,12 @@ def _protocol(
     )
     protocol.transport = _Transport(
         http,
+        _negotiation(address, password),
         endpoint=address.endpoint,
         auth_method=address.transport,
         username=address.username or None,
         password=password,
-        service="HTTP",
-        ca_trust_path=address.ca_file,
+        ca_trust_path=None,  # the adapter's context says whom to trust
         cert_pem=address.certificate_file,
         cert_key_pem=address.key_file,
         read_timeout_sec=read_seconds,
@@ -229,7 +229,24 @@ def _protocol(
     return protocol
 
 
-def _password(address: endpoint.HostAddress) -> str:
+def _negotiation(
+    address: endpoint.HostAddress, password: str | None
+) -> Callable[[], kerberos.SignIn] | None:
+    if address.transport != "kerberos":
+        return None
+    if lacking := kerberos.missing():
+        raise Unusable(lacking)
+    credential = kerberos.credential(address, password)
+    return lambda: kerberos.SignIn(address.host, credential)
+
+
+def _password(address: endpoint.HostAddress) -> str | None:
+    if address.transport == "certificate" or address.keytab_file is not None:
+        return None
+    if address.password is None:
+        if address.transport == "kerberos":
+            return None
+        raise Unusable(f"{address.transport} needs a password, and {address.host} has none")
     try:
         return address.password()
     except Exception as error:  # not ours: a file, a vault, whatever was configured
@@ -243,18 +260,34 @@ class _Transport(winrm.transport.Transport):
     the next message unsealed, and a closed session leaves its sealing context behind: both go.
     """
 
-    def __init__(self, http: adapter.Adapter, **options: Any) -> None:
+    def __init__(
+        self,
+        http: adapter.Adapter,
+        negotiation: Callable[[], kerberos.SignIn] | None,
+        **options: Any,
+    ) -> None:
         super().__init__(**options)
         self._http = http
+        self._negotiation = negotiation
 
     def build_session(self) -> requests.Session:
         try:
+            if self.session is None and self._negotiation is not None:
+                self._negotiate(self._negotiation())
             session: requests.Session = super().build_session()
         except BaseException:
             self.close_session()
             raise
         self._harden(session)
         return session
+
+    def _negotiate(self, sign_in: kerberos.SignIn) -> None:
+        """Make the session for Kerberos, which pywinrm would make with a library of its own."""
+        self.session = requests.Session()
+        self.session.auth = sign_in
+        self.session.headers.update(self.default_headers)
+        if self.message_encryption == "always":
+            self.setup_encryption(self.session)
 
     def setup_encryption(self, session: requests.Session) -> None:
         self._harden(session)
@@ -270,7 +303,7 @@ class _Transport(winrm.transport.Transport):
         session.trust_env = False
         session.max_redirects = 0
         session.proxies = {}
-        session.verify = self.ca_trust_path or True
+        session.verify = True  # in which sense, the adapter's context says
         session.headers["Accept-Encoding"] = "identity"
         session.mount("http://", self._http)
         session.mount("https://", self._http)
@@ -289,11 +322,23 @@ def classify(error: Exception) -> LinkError:
             return Denied("the host refused the sign-in", 401)
         case PermissionError() if error.errno is None:  # requests_ntlm's word for the same
             return Denied("the host refused the sign-in", 401)
+        case winrm.exceptions.WinRMTransportError(code=403):
+            return Forbidden("HTTP status 403", 403)
         case winrm.exceptions.WinRMTransportError():
             return Lost(f"HTTP status {error.code}", error.code)
+        case kerberos.Refused():
+            return Denied(str(error))
+        case kerberos.NoAnswer():
+            return Unconnected(str(error))
+        case kerberos.Failure():
+            return Unusable(str(error))
     causes = list(_causes(error))
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
-        return Untrusted("the host's certificate is not trusted")
+    for cause in causes:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            why = getattr(cause, "verify_message", "") or "of an unknown authority"
+            return Untrusted(f"the host's certificate is not trusted: {why}")
+        if isinstance(cause, ssl.SSLError) and (cause.reason or "").endswith(_OURS_REFUSED):
+            return Denied("the host refuses our certificate")
     if any(isinstance(cause, _NEVER_SENT) for cause in causes):
         return Unconnected("no connection")
     if isinstance(error, OSError) and error.filename is not None:
@@ -301,6 +346,15 @@ def classify(error: Exception) -> LinkError:
     return Lost(type(error).__name__)
 
 
+_OURS_REFUSED = (
+    "ALERT_BAD_CERTIFICATE",
+    "ALERT_CERTIFICATE_EXPIRED",
+    "ALERT_CERTIFICATE_REVOKED",
+    "ALERT_CERTIFICATE_UNKNOWN",
+    "ALERT_CERTIFICATE_REQUIRED",
+    "ALERT_UNKNOWN_CA",
+    "ALERT_UNSUPPORTED_CERTIFICATE",
+)
 _NEVER_SENT = (
     requests.exceptions.ConnectTimeout,
     urllib3_exceptions.NewConnectionError,

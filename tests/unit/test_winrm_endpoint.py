@@ -47,6 +47,8 @@ def test_what_is_no_plain_address_is_refused(url: str) -> None:
         ("http://hv1.example", "certificate", {"certificate_file": "c", "key_file": "k"}),
         ("https://hv1.example", "certificate", {"certificate_file": "c"}),
         ("https://hv1.example", "ntlm", {"username": ""}),
+        ("http://hv1.example", "kerberos", {"username": "LAB\\op"}),
+        ("http://hv1.example", "kerberos", {"username": "", "keytab_file": "k"}),
     ],
 )
 def test_what_would_show_or_misplace_a_secret_is_refused(
@@ -59,6 +61,22 @@ def test_what_would_show_or_misplace_a_secret_is_refused(
 @pytest.mark.parametrize(
     ("url", "transport", "options"),
     [
+        ("http://hv1.example", "kerberos", {"ca_file": "ca.pem"}),
+        ("https://hv1.example", "ntlm", {"certificate_file": "c", "key_file": "k"}),
+        ("https://hv1.example", "kerberos", {"key_file": "k"}),
+        ("https://hv1.example", "ntlm", {"keytab_file": "k"}),
+    ],
+)
+def test_a_file_that_would_count_for_nothing_is_refused(
+    url: str, transport: endpoint.Transport, options: dict[str, object]
+) -> None:
+    with pytest.raises(NotAllowed, match=r"only$"):
+        HostAddress(url, transport, username="op", **options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("url", "transport", "options"),
+    [
         ("http://127.0.0.1:5985", "basic", {"laboratory": True}),
         ("http://[::1]:5985", "ntlm", {"laboratory": True}),
         ("http://localhost", "ntlm", {"laboratory": True}),
@@ -66,6 +84,8 @@ def test_what_would_show_or_misplace_a_secret_is_refused(
         ("https://hv1.example", "basic", {}),
         ("https://hv1.example", "ntlm", {}),
         ("http://hv1.example", "kerberos", {}),
+        ("http://hv1.example", "kerberos", {"keytab_file": "k"}),
+        ("https://hv1.example", "kerberos", {"ca_file": "ca.pem"}),
     ],
 )
 def test_the_rest_is_allowed(

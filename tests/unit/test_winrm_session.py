@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import ssl
+import sys
 from pathlib import Path
 
 import pytest
 import requests
 import urllib3.exceptions
-import winrm.transport
 from winrm import exceptions as winrm_exceptions
 
-from ec2gw.winrm import adapter, endpoint, session, timing
+from ec2gw.winrm import adapter, endpoint, kerberos, session, timing
 
 
 def fault(code: int | None) -> winrm_exceptions.WSManFaultError:
@@ -46,6 +46,10 @@ def wrapped(inner: Exception) -> Exception:
         (PermissionError(13, "denied", "/etc/ec2gw/key.pem"), session.Unusable),
         (winrm_exceptions.WinRMTransportError("http", 400, ""), session.Lost),
         (winrm_exceptions.WinRMTransportError("http", 413, ""), session.Lost),
+        (winrm_exceptions.WinRMTransportError("http", 403, ""), session.Forbidden),
+        (kerberos.Refused("the account is disabled"), session.Denied),
+        (kerberos.Unready("there is no ticket"), session.Unusable),
+        (kerberos.NoAnswer("no domain controller"), session.Unconnected),
         (requests.exceptions.ReadTimeout(), session.Lost),
         (requests.exceptions.ChunkedEncodingError(), session.Lost),
         (requests.exceptions.ConnectionError("reset"), session.Lost),
@@ -113,7 +117,7 @@ def test_netrc_proxies_and_authorities_of_the_environment_count_for_nothing(
         ready = built.prepare_request(requests.Request("POST", address.endpoint, data=b"x"))
         assert ready.headers["Authorization"].endswith("/https/mutual")
         assert built.proxies == {}
-        assert built.verify == str(environment / "ca.pem")
+        assert built.verify is True
         assert built.get_adapter(address.endpoint) is http
         transport.close_session()
 
@@ -136,9 +140,11 @@ def test_a_password_that_cannot_be_had_is_told_without_what_its_source_said() ->
     assert "secret" not in str(failed.value)
 
 
-def test_kerberos_without_its_library_says_what_is_missing() -> None:
-    if winrm.transport.HAVE_KERBEROS:
-        pytest.skip("pykerberos is installed")
+@pytest.mark.parametrize("lacking", ["gssapi", "krb5"])
+def test_kerberos_without_its_libraries_says_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, lacking: str
+) -> None:
+    monkeypatch.setitem(sys.modules, lacking, None)
     address = endpoint.HostAddress("http://127.0.0.1:9", "kerberos")
-    with pytest.raises(session.Unusable, match="pykerberos"):
+    with pytest.raises(session.Unusable, match=r"pip install 'ec2gw\[kerberos\]'"):
         session.Connection(address, timing.Timing()).create_shell()

@@ -28,11 +28,15 @@ _UNWRITABLE = re.compile(r"[:\x00-\x1f\x7f\x85\u2028\u2029]")  # they would end 
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """A user of the simulated host; the password is in no representation."""
+    """A user of the simulated host; the password is in no representation.
+
+    `certificate` is the principal name of the client certificates that are mapped to it.
+    """
 
     name: str
     password: str = field(repr=False)
     domain: str = ""
+    certificate: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what the user file cannot hold.
@@ -63,7 +67,14 @@ class Credentials:
                 self._accounts.setdefault(name.casefold(), account)
 
     def find(self, principal: str) -> Account | None:
-        return self._accounts.get(principal.casefold())
+        """Find an account by name, with its domain before it or as Kerberos' realm behind it."""
+        name, at, realm = principal.casefold().rpartition("@")
+        return self._accounts.get(f"{realm}\\{name}" if at else realm)
+
+    def mapped(self, certificate: str) -> Account | None:
+        """Find the account that client certificates with this principal name are mapped to."""
+        found = (one for one in self._accounts.values() if one.certificate == certificate)
+        return next(found, None) if certificate else None
 
     def check(self, principal: str, password: str) -> Account | None:
         """Find the account if the password is its own, in the same time for any wrong one."""

@@ -1,9 +1,11 @@
-"""Signs in whoever speaks on one connection: Basic by request, NTLM once for the connection.
+"""Signs in whoever speaks on one connection.
 
-Holds the HTTP schemes and the security context; which accounts there are is `accounts`'.
+By request: Basic, or the certificate of the TLS connection. Once for the connection: NTLM, or
+Kerberos with the keytab that `KRB5_KTNAME` names. Holds the HTTP schemes and the security context;
+which accounts there are is `accounts`', what a certificate says `certificates`'.
 
-Source: RFC 7617 (Basic), RFC 4559 (Negotiate), MS-NTHT, MS-NLMP, RFC 5929 (channel binding);
-MS-WSMV 3.1.4.1 (what may be unsealed).
+Source: RFC 7617 (Basic), RFC 4559 (Negotiate), MS-NTHT, MS-NLMP, RFC 4121 (Kerberos tokens),
+RFC 5929 (channel binding); DSP0226 (security profiles); MS-WSMV 3.1.4.1 (what may be unsealed).
 """
 
 from __future__ import annotations
@@ -11,17 +13,18 @@ from __future__ import annotations
 import base64
 import binascii
 import struct
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 import spnego
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
 from spnego.channel_bindings import GssChannelBindings
 
 from ec2gw.lab.door import sealing
 from ec2gw.lab.door.accounts import Account, Credentials
 
+_MUTUAL = "http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual"
+_KERBEROS = bytes.fromhex("06092a864886f712010202")
+"""Kerberos' object identifier, with which its tokens begin after a tag and a length."""
 # What a token that is no token makes of the acceptor's unpacking.
 _BAD_TOKEN = (
     spnego.exceptions.SpnegoError,
@@ -38,7 +41,7 @@ _BAD_TOKEN = (
 class Verdict:
     """Who it is, or nobody yet; `challenges` are the values of WWW-Authenticate to send.
 
-    `by_token` says that the connection is signed in by NTLM and can seal.
+    `by_token` says that the connection is signed in by NTLM or Kerberos and can seal.
     """
 
     account: Account | None
@@ -50,16 +53,27 @@ class SignIn:
     """The state of one connection's sign-in; sealing belongs to it and ends with it."""
 
     def __init__(
-        self, credentials: Credentials, *, basic: bool, binding: GssChannelBindings | None
+        self,
+        credentials: Credentials,
+        *,
+        basic: bool,
+        kerberos: bool,
+        binding: GssChannelBindings | None,
+        certificate: Callable[[], str],
     ) -> None:
         self._credentials = credentials
         self._basic = basic
+        self._kerberos = kerberos
         self._binding = binding
+        self._certificate = certificate
         self._context: spnego.ContextProxy | None = None
         self._account: Account | None = None
 
     def judge(self, authorization: str) -> Verdict:
-        """Weigh the Authorization header (empty if there was none)."""
+        """Weigh the Authorization header (empty if there was none).
+
+        :raises OSError: the client left while it was asked for its certificate
+        """
         scheme, _, value = authorization.strip().partition(" ")
         match scheme.casefold():
             case "basic" if self._basic:
@@ -67,8 +81,11 @@ class SignIn:
                 return Verdict(account) if account else self._refusal()
             case "negotiate" | "ntlm" as negotiated:
                 return self._by_token(negotiated, value)
+            case schema if schema == _MUTUAL:
+                account = self._credentials.mapped(self._certificate())
+                return Verdict(account) if account else self._refusal()
             case "" if self._account is not None:
-                # NTLM signs in the connection, not the request.
+                # A token signs in the connection, not the request.
                 return Verdict(self._account, by_token=True)
         return self._refusal()
 
@@ -105,16 +122,13 @@ class SignIn:
         return self._credentials.check(name, password) if colon else None
 
     def _by_token(self, scheme: str, value: str) -> Verdict:
-        if self._context is None or self._account is not None:
-            self._account = None
-            self._context = spnego.server(
-                protocol="negotiate",
-                options=spnego.NegotiateOptions.use_ntlm | spnego.NegotiateOptions.use_negotiate,
-                channel_bindings=self._binding,
-            )
-        context = self._context
         try:
-            token = context.step(base64.b64decode(value, validate=True))
+            given = base64.b64decode(value, validate=True)
+            if self._context is None or self._account is not None:
+                self._account = None
+                self._context = self._acceptor(given)
+            context = self._context
+            token = context.step(given)
         except _BAD_TOKEN:  # a wrong password, another binding, an unknown user, garbage
             self._context = None
             return self._refusal()
@@ -128,18 +142,16 @@ class SignIn:
             return self._refusal()
         return Verdict(self._account, (answer,) if token else (), by_token=True)
 
+    def _acceptor(self, token: bytes) -> spnego.ContextProxy:
+        if self._kerberos and _KERBEROS in token[:20]:
+            return spnego.server(protocol="kerberos", channel_bindings=self._binding)
+        return spnego.server(
+            protocol="negotiate",
+            options=spnego.NegotiateOptions.use_ntlm | spnego.NegotiateOptions.use_negotiate,
+            channel_bindings=self._binding,
+        )
+
     def _refusal(self) -> Verdict:
         return Verdict(
             None, ("Negotiate", 'Basic realm="WSMAN"') if self._basic else ("Negotiate",)
         )
-
-
-def channel_binding(certificate: Path) -> GssChannelBindings:
-    """The binding of a TLS listener: the hash of its certificate, by the signature's algorithm."""
-    parsed = x509.load_pem_x509_certificate(certificate.read_bytes())
-    algorithm = parsed.signature_hash_algorithm
-    if algorithm is None or algorithm.name in ("md5", "sha1"):
-        algorithm = hashes.SHA256()
-    digest = hashes.Hash(algorithm)
-    digest.update(parsed.public_bytes(serialization.Encoding.DER))
-    return GssChannelBindings(application_data=b"tls-server-end-point:" + digest.finalize())

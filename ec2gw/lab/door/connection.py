@@ -20,7 +20,7 @@ from typing import Protocol
 
 from spnego.channel_bindings import GssChannelBindings
 
-from ec2gw.lab.door import envelope, sealing
+from ec2gw.lab.door import certificates, envelope, sealing
 from ec2gw.lab.door.accounts import Credentials
 from ec2gw.lab.door.authentication import SignIn
 from ec2gw.lab.door.command import Gone
@@ -46,6 +46,7 @@ class Host(Protocol):
     limits: Limits
     faults: Faults
     basic: bool
+    kerberos: bool
     endpoint: str
     binding: GssChannelBindings | None
 
@@ -68,7 +69,13 @@ class Connection(BaseHTTPRequestHandler):
         connection.settimeout(host.limits.connection_idle_seconds)
         self._host = host
         self._address = address
-        self._sign_in = SignIn(host.credentials, basic=host.basic, binding=host.binding)
+        self._sign_in = SignIn(
+            host.credentials,
+            basic=host.basic,
+            kerberos=host.kerberos,
+            binding=host.binding,
+            certificate=lambda: certificates.principal_of(connection),
+        )
         super().__init__(connection, (address, 0), None)  # type: ignore[arg-type]
 
     def log_message(self, format: str, *args: object) -> None:

@@ -1,6 +1,7 @@
-"""Opens and makes the sealed HTTP bodies of WS-Management over NTLM.
+"""Opens and makes the sealed HTTP bodies of WS-Management over NTLM and Kerberos.
 
-Holds the MIME form alone; the cipher is handed in. One part is all that NTLM ever sends.
+Holds the MIME form alone; the cipher is handed in. One part is all that they
+ever send.
 
 Source: MS-WSMV 2.2.9.1.1 and 2.2.9.1.2 (encrypted message types).
 """
@@ -26,7 +27,7 @@ _HEAD = re.compile(
     re.IGNORECASE,
 )
 _TAIL = _BOUNDARY + b"--\r\n"
-_MAX_SIGNATURE_BYTES = 64
+_MAX_SIGNATURE_BYTES = 128
 
 
 class Broken(Exception):

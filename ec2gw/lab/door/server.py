@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ec2gw.lab.door import authentication
+from ec2gw.lab.door import certificates
 from ec2gw.lab.door.accounts import Credentials
 from ec2gw.lab.door.connection import Connection
 from ec2gw.lab.door.faults import Faults
@@ -36,17 +36,24 @@ _BACKLOG = 64
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """A certificate with its chain, and its key, as PEM files."""
+    """A certificate with its chain, and its key, as PEM files.
+
+    With `clients`, the authorities of clients' certificates, these may sign in by them. `newest`
+    is TLS 1.2 on hosts before Windows Server 2022.
+    """
 
     certificate: Path
     key: Path
+    clients: Path | None = None
+    newest: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED
 
 
 class Door:
     """A WS-Management shell service on one address; several may live in a process.
 
     NTLM is always offered, sealed unless TLS is there. Basic is offered when asked for, on
-    loopback only. `endpoint` is the URL for clients, once started.
+    loopback only; Kerberos too, with the keytab that `KRB5_KTNAME` names. `endpoint` is the URL
+    for clients, once started.
 
     :raises ValueError: Basic on an address that is not loopback
     """
@@ -60,6 +67,7 @@ class Door:
         machine: str = "localhost",
         limits: Limits | None = None,
         basic: bool = False,
+        kerberos: bool = False,
         tls: Tls | None = None,
         faults: Faults | None = None,
     ) -> None:
@@ -68,9 +76,10 @@ class Door:
         self.credentials = credentials
         self.limits = limits or Limits()
         self.basic = basic
+        self.kerberos = kerberos
         self.faults = faults or Faults()
         self.service = Service(starter, self.limits, machine)
-        self.binding = authentication.channel_binding(tls.certificate) if tls else None
+        self.binding = certificates.channel_binding(tls.certificate) if tls else None
         self.endpoint = ""
         self._address = address
         self._tls = _context(tls) if tls else None
@@ -240,4 +249,10 @@ class Door:
 def _context(tls: Tls) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tls.certificate, tls.key)
+    context.maximum_version = tls.newest
+    if tls.clients is not None:
+        # As http.sys: asked for in the handshake up to TLS 1.2, from 1.3 on when it is needed.
+        context.load_verify_locations(tls.clients)
+        context.verify_mode = ssl.CERT_OPTIONAL
+        context.post_handshake_auth = True
     return context

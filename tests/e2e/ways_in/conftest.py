@@ -1,0 +1,34 @@
+"""One host and one authority for all these tests; a domain of their own where MIT's KDC is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from .authority import Authority
+from .rig import Machine
+
+
+@pytest.fixture(autouse=True)
+def _no_netrc(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("NETRC", str(tmp_path / "none"))
+
+
+@pytest.fixture(scope="package")
+def _one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
+    machine = Machine(tmp_path_factory.mktemp("world"))
+    yield machine
+    machine.close()
+
+
+@pytest.fixture
+def machine(_one: Machine) -> Iterator[Machine]:
+    yield _one
+    _one.close_doors()
+
+
+@pytest.fixture(scope="package")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("authority"))
