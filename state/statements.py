@@ -10,6 +10,7 @@ Source: SQLAlchemy, "Working with Driver SQL and Raw DBAPI Connections", `SQLCom
 from __future__ import annotations
 
 import collections
+import functools
 import json
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
@@ -45,10 +46,8 @@ def listed(name: str, kind: type[sa.types.TypeEngine[Any]]) -> sa.Select[Any]:
     return sa.select(values.c.value)
 
 
-class Statement:
-    """A statement with named parameters; make it at import, not for a request. Thread-safe."""
-
-    __slots__ = ("_columns", "_fixed", "_parameters", "_row", "_text")
+class _Compiled:
+    """A statement's text, and what is to be done to its parameters and columns."""
 
     def __init__(self, query: sa.Select[*tuple[Any, ...]] | sa.UpdateBase) -> None:
         compiled: Any = query.compile(dialect=_DIALECT)
@@ -58,58 +57,72 @@ class Statement:
         writers = {name: _writer(bound.type) for name, bound in compiled.binds.items()}
         for name, parts in expanded.parameter_expansion.items():
             writers |= dict.fromkeys(parts, writers[name])
-        self._text: Final[str] = expanded.statement
-        self._parameters: Final = [(name, writers[name]) for name in free]
-        self._fixed: Final = {
+        self.text: Final[str] = expanded.statement
+        self.parameters: Final = [(name, writers[name]) for name in free]
+        self.fixed: Final = {
             name: _written(value, writers[name])
             for name, value in expanded.parameters.items()
             if name not in free
         }
         columns = list(query.selected_columns) if isinstance(query, sa.Select) else []
         readers = [_reader(column.type) for column in columns]
-        self._columns: Final = [(at, read) for at, read in enumerate(readers) if read is not None]
-        self._row: Final = _row([column.key or "" for column in columns])
+        self.columns: Final = [(at, read) for at, read in enumerate(readers) if read is not None]
+        self.row: Final = _row([column.key or "" for column in columns])
+
+
+class Statement:
+    """A statement with named parameters; make it at import, not for a request. Thread-safe.
+
+    It is compiled when it is first run, since most processes run but a few.
+    """
+
+    def __init__(self, query: sa.Select[*tuple[Any, ...]] | sa.UpdateBase) -> None:
+        self._query: Final = query
+
+    @functools.cached_property
+    def _compiled(self) -> _Compiled:
+        return _Compiled(self._query)
 
     def run(self, session: Session, parameters: Mapping[str, Any]) -> list[Any]:
         """Run it; answer its rows as tuples. What the session holds back is written first."""
-        given = dict(self._fixed)
-        for name, write in self._parameters:
+        compiled = self._compiled
+        given = dict(compiled.fixed)
+        for name, write in compiled.parameters:
             given[name] = _written(parameters[name], write)
-        found = _execute(_driver(session), self._text, given).fetchall()
-        return [self._read(row) for row in found] if self._columns else found
+        found = _execute(_driver(session), compiled.text, given).fetchall()
+        return [_read(row, compiled.columns) for row in found] if compiled.columns else found
 
     def named(self, session: Session, parameters: Mapping[str, Any]) -> list[Any]:
         """Run it; the columns of a row are its attributes too."""
-        return [self._row(row) for row in self.run(session, parameters)]
+        return [self._compiled.row(row) for row in self.run(session, parameters)]
 
     def scalar(self, session: Session, parameters: Mapping[str, Any]) -> Any:
         """Run it; answer the first column of the first row, None without a row."""
         found = self.run(session, parameters)
         return found[0][0] if found else None
 
-    def _read(self, row: tuple[Any, ...]) -> tuple[Any, ...]:
-        values = list(row)
-        for at, read in self._columns:
-            values[at] = read(values[at])
-        return tuple(values)
-
 
 class Insertion:
     """Writes rows of a table, with the columns' own defaults. Make it at import. Thread-safe."""
 
-    __slots__ = ("_columns", "_text")
-
     def __init__(self, model: type[Base]) -> None:
-        table: Any = model.__table__
-        key = table.autoincrement_column
-        columns = [column for column in table.c if column is not key]
-        self._columns: Final = [
-            (column.key, _default(column), _writer(column.type)) for column in columns
+        self._table: Final[Any] = model.__table__
+
+    @functools.cached_property
+    def _columns(self) -> list[tuple[str, Callable[[], Any], _Process | None]]:
+        key = self._table.autoincrement_column
+        return [
+            (column.key, _default(column), _writer(column.type))
+            for column in self._table.c
+            if column is not key
         ]
-        statement = sa.insert(table).values({name: None for name, _, _ in self._columns})
-        if key is not None:
-            statement = statement.returning(key)
-        self._text: Final = str(statement.compile(dialect=_DIALECT))
+
+    @functools.cached_property
+    def _text(self) -> str:
+        statement = sa.insert(self._table).values({name: None for name, _, _ in self._columns})
+        if self._table.autoincrement_column is not None:
+            statement = statement.returning(self._table.autoincrement_column)
+        return str(statement.compile(dialect=_DIALECT))
 
     def run(self, session: Session, rows: Sequence[Mapping[str, Any]]) -> list[int]:
         """Write the rows; answer their keys in order, where the database gives them."""
@@ -128,6 +141,13 @@ class Insertion:
                 raise TypeError(f"no columns: {sorted(row.keys() - given.keys())}")
             keys += [key for (key,) in _execute(driver, self._text, given).fetchall()]
         return keys
+
+
+def _read(row: tuple[Any, ...], columns: Sequence[tuple[int, _Process]]) -> tuple[Any, ...]:
+    values = list(row)
+    for at, read in columns:
+        values[at] = read(values[at])
+    return tuple(values)
 
 
 def _row(names: Sequence[str]) -> Callable[[tuple[Any, ...]], Any]:
