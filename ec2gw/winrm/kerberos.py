@@ -16,6 +16,7 @@ import base64
 import binascii
 import importlib.util
 import ssl
+from pathlib import Path
 from typing import Any
 
 import requests
@@ -54,8 +55,15 @@ def missing() -> str:
 
 
 def credential(address: endpoint.HostAddress, password: str | None) -> Credential:
-    """What tickets are got with: a keytab, a password, or what this process's account has."""
+    """What tickets are got with: a keytab, a password, or what this process's account has.
+
+    :raises Unready: the keytab cannot be read
+    """
     if address.keytab_file is not None:
+        try:
+            Path(address.keytab_file).open("rb").close()
+        except OSError as error:
+            raise Unready(f"{address.keytab_file}: {error.strerror}") from error
         return spnego.KerberosKeytab(f"FILE:{address.keytab_file}", address.username)
     if password is not None:
         return spnego.Password(address.username, password)
@@ -182,16 +190,21 @@ def _told(error: BaseException) -> str:
 
 _TABLE = -1765328384
 """Where MIT's error table `krb5` begins; up to 127 its numbers are the protocol's (RFC 4120)."""
+_WRONG = "the domain refuses the password, or the keytab is not the latest"
+_NO_TICKET = "there is no ticket; name a keytab, or let one be kept for this account"
 _MEANINGS: dict[int, tuple[type[Failure], str]] = {
     6: (Refused, "the domain knows no such account"),
     7: (Unready, "the domain knows no such host; the URL must name it as the domain does"),
     18: (Refused, "the account is disabled or locked"),
     23: (Refused, "the password has expired"),
-    24: (Refused, "the domain refuses the password, or the keytab is not the latest"),
+    24: (Refused, _WRONG),
+    31: (Refused, _WRONG),  # where the domain asks for no proof before it answers
     32: (Unready, "the ticket has expired"),
     37: (Unready, "this machine's clock and the domain's differ by more than five minutes"),
+    141: (Unready, _NO_TICKET),
     154: (Unready, "no domain controller is known for the realm; see krb5.conf, or DNS"),
     156: (NoAnswer, "no domain controller answers"),
     181: (Unready, "the keytab holds no key for this account"),
-    195: (Unready, "there is no ticket; name a keytab, or let one be kept for this account"),
+    195: (Unready, _NO_TICKET),
+    210: (Unready, "the keytab's file is none"),
 }

@@ -183,7 +183,7 @@ class Connection:
             if self._address.is_tls:
                 self._adapter.trust(tls.context(self._address))
             protocol = _protocol(self._address, self._limits, self._adapter)
-        except (tls.Unfit, winrm.exceptions.WinRMError) as error:
+        except (tls.Unfit, kerberos.Failure, winrm.exceptions.WinRMError) as error:
             raise Unusable(str(error)) from error
         try:
             protocol.transport.build_session()

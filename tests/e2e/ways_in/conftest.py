@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from .authority import Authority
+from .domain import Domain, missing
 from .rig import Machine
 
 
@@ -32,3 +33,20 @@ def machine(_one: Machine) -> Iterator[Machine]:
 @pytest.fixture(scope="package")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
     return Authority(tmp_path_factory.mktemp("authority"))
+
+
+@pytest.fixture(scope="package")
+def _realm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Domain]:
+    if lacking := missing():
+        pytest.skip(f"Kerberos is not tried: {lacking}")
+    domain = Domain(tmp_path_factory.mktemp("domain"))
+    yield domain
+    domain.stop()
+
+
+@pytest.fixture
+def domain(_realm: Domain, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Domain:
+    """The domain, in the environment; nobody has a ticket yet."""
+    for name, value in _realm.environ(tmp_path / "tickets").items():
+        monkeypatch.setenv(name, value)
+    return _realm
