@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -24,6 +25,34 @@ _CALM_SECONDS: Final = 60.0
 """Who ran so long starts anew with the shortest pause."""
 
 _log = logging.getLogger("ec2gw.supervise")
+
+
+class Gate:
+    """Holds back children that were started early, until what they need is there.
+
+    Who is behind it may start again: once open, it is open for all.
+    """
+
+    def __init__(self) -> None:
+        self._ours, self._theirs = socket.socketpair()
+
+    @property
+    def descriptor(self) -> int:
+        """What a child gets, for `passed`."""
+        return self._theirs.fileno()
+
+    def open(self) -> None:
+        self._ours.send(b"+")
+
+    def close(self) -> None:
+        self._ours.close()
+        self._theirs.close()
+
+
+def passed(descriptor: int) -> bool:
+    """Wait at a gate; False when its keeper is gone."""
+    with socket.socket(fileno=descriptor) as gate:
+        return gate.recv(1, socket.MSG_PEEK) != b""
 
 
 @dataclass(slots=True)

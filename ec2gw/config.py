@@ -207,6 +207,12 @@ def save(config: Config) -> Path:
     return path
 
 
+def make_folders(config: Config) -> None:
+    """Make the data folder, for its owner alone; one that is there stays as it is."""
+    config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    config.run.mkdir(mode=0o700, exist_ok=True)
+
+
 def resolved(data: Path) -> Config:
     """Answer what `save` wrote for the service that runs on this data folder.
 

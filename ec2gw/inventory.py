@@ -82,12 +82,6 @@ class Conflict(Exception):
     """What is configured cannot be brought together with what is there; one line says why."""
 
 
-def make_folders(config: Config) -> None:
-    """Make the data folder, for its owner alone; one that is there stays as it is."""
-    config.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    config.run.mkdir(mode=0o700, exist_ok=True)
-
-
 def open_state(config: Config, *, migrate: bool) -> tuple[Store, Vault]:
     """Open the data folder's database and key; make both at a first start.
 

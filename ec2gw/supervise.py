@@ -4,6 +4,8 @@ Holds the data folder and the listening socket for as long as it lives, so a sec
 refused, and the API may be started again without a client being refused. Children end when it
 does, whatever ended it.
 
+What is heavy is imported only once the API's process has been started: it starts meanwhile.
+
 Source: docs/architecture.md, "Processes"; signal(7), daemon(7) (clean stop on SIGTERM).
 """
 
@@ -22,15 +24,15 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-from ec2gw import children, config, inventory
-from ec2gw.auth.accounts import Credentials
+from ec2gw import children, config
 from ec2gw.children import Child
 from ec2gw.config import DEFAULT_REGION, Config
 from ec2gw.engine.lock import FileLock, Taken
+
+if TYPE_CHECKING:
+    from ec2gw.auth.accounts import Credentials
 
 LOCK: Final = "serve.lock"
 ENDPOINT: Final = "endpoint"
@@ -54,9 +56,9 @@ class Refused(Exception):
 def serve(resolved: Config, say: Callable[[str], None]) -> int:
     """Run until SIGTERM or SIGINT; `say` is told what the operator pastes, then `ready: URL`.
 
-    :raises Refused: before anything was started
+    :raises Refused: before anything is served
     """
-    inventory.make_folders(resolved)
+    config.make_folders(resolved)
     try:
         lock = FileLock(resolved.run / LOCK)
     except Taken:
@@ -84,8 +86,10 @@ class _Service:
         self._hosts_file = resolved.data / "lab" / "hosts.json"
         data = str(resolved.data)
         number = listener.fileno()
-        api = ["ec2gw.serve_api", "--data", data, "--socket", str(number)]
-        self._api = Child("api", api, descriptors=(number,))
+        self._gate = children.Gate()
+        gate = self._gate.descriptor
+        api = ["ec2gw.serve_api", "--data", data, "--socket", str(number), "--gate", str(gate)]
+        self._api = Child("api", api, descriptors=(number, gate))
         self._engine = Child("engine", ["ec2gw.engine", "--data", data])
         laboratory = ["ec2gw.lab.serve", "--data", data, "--listen", "127.0.0.1:0"]
         self._laboratory: Child | None = Child("lab", laboratory)
@@ -94,9 +98,13 @@ class _Service:
         self._changed = 0.0
 
     def run(self) -> int:
-        credentials = self._prepare()
-        (self._config.run / ENDPOINT).write_text(f"{self._url}\n")
+        _check_tls(self._config)
+        config.save(self._config)
         try:
+            self._api.tend()
+            credentials = self._prepare()
+            self._gate.open()
+            (self._config.run / ENDPOINT).write_text(f"{self._url}\n")
             self._start()
             if not self._signals.stopping:
                 for line in environment(self._url, credentials, self._region):
@@ -112,13 +120,18 @@ class _Service:
                 children.end([self._laboratory], _LABORATORY_STOP_SECONDS)
             for name in (PIDS, ENDPOINT):
                 (self._config.run / name).unlink(missing_ok=True)
+            self._gate.close()
         return 0
 
     def _prepare(self) -> Credentials:
-        """Bring database and configuration together, then tell the children what was resolved."""
-        _check_tls(self._config)
-        config.save(self._config)
-        store, vault = inventory.open_state(self._config, migrate=True)
+        """Bring database and configuration together."""
+        from ec2gw import inventory
+        from state import schema, secrets
+
+        try:
+            store, vault = inventory.open_state(self._config, migrate=True)
+        except (schema.Newer, secrets.KeyFileUnusable) as error:
+            raise Refused(str(error)) from None
         try:
             credentials = inventory.prepare(store, vault)
             with store.read() as session:
@@ -179,6 +192,8 @@ class _Service:
         told = _identity(self._hosts_file)
         if told is None or told == self._told_hosts:
             return False
+        from ec2gw import inventory
+
         store, vault = inventory.open_state(self._config, migrate=False)
         try:
             inventory.match_laboratory(store, vault, self._hosts_file)
@@ -258,6 +273,8 @@ def _check_tls(resolved: Config) -> None:
     """Find out now what the API's process could only die of."""
     if resolved.tls is None:
         return
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
     try:
         key = resolved.tls.key.read_bytes()
         load_pem_private_key(key, password=None)

@@ -5,23 +5,41 @@ Source: click, "Commands and Groups"; docs/operations.md.
 
 from __future__ import annotations
 
+import importlib
 import sys
+from typing import Final
 
 import click
 
-from ec2gw.cli import account, host, image, serve
-from ec2gw.cli.opening import Failed
+from ec2gw.cli.options import Failed
+
+_MODULES: Final = ("serve", "env", "account", "host", "image")
+"""In the order of the help; `serve` comes first, and is found without importing the others."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Modules(click.Group):
+    """Commands of modules that are imported when they are looked for."""
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        for module in _MODULES:
+            for command in _commands(module):
+                if command.name == name:
+                    return command
+        return None
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [command.name or "" for module in _MODULES for command in _commands(module)]
+
+
+def _commands(module: str) -> tuple[click.Command, ...]:
+    found: tuple[click.Command, ...] = importlib.import_module(f"ec2gw.cli.{module}").COMMANDS
+    return found
+
+
+@click.group(cls=_Modules, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="ec2gw")
 def commands() -> None:
     """An EC2-compatible API over Microsoft Hyper-V."""
-
-
-for group in (serve, account, host, image):
-    for command in group.COMMANDS:
-        commands.add_command(command)
 
 
 def main() -> int:

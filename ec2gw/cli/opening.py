@@ -1,4 +1,4 @@
-"""What every command begins with: the configuration, and the data folder's state.
+"""The data folder's state, for commands that read or change it.
 
 Source: docs/operations.md, "Configuration", "The data folder".
 """
@@ -6,42 +6,16 @@ Source: docs/operations.md, "Configuration", "The data folder".
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, TypeVar
-
-import click
+from collections.abc import Iterator
 
 from ec2gw import config, inventory
+from ec2gw.cli.options import Failed, configured, data_option
 from ec2gw.engine.lock import FileLock, Taken
 from state import schema, secrets
 from state.secrets import Vault
 from state.store import Store
 
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-class Failed(Exception):
-    """The command cannot do it; one line says why."""
-
-
-def data_option(command: F) -> F:
-    """Give a command `--data` and `--config`, which every one has that touches the state."""
-    for option in (
-        click.option("--config", "file", type=click.Path(path_type=Path), help="TOML file."),
-        click.option("--data", type=click.Path(path_type=Path), help="Data folder."),
-    ):
-        command = option(command)
-    return command
-
-
-def configured(file: Path | None, **given: object) -> config.Config:
-    """Read the configuration; what was not given on the command line is None here."""
-    chosen = {name: value for name, value in given.items() if value is not None}
-    try:
-        return config.load(file, given=chosen)
-    except config.Invalid as error:
-        raise Failed(str(error)) from None
+__all__ = ["Failed", "configured", "data_option", "opened", "opened_for_hosts"]
 
 
 @contextlib.contextmanager
@@ -69,7 +43,7 @@ def opened_for_hosts(resolved: config.Config) -> Iterator[tuple[Store, Vault]]:
 @contextlib.contextmanager
 def _opened(resolved: config.Config) -> Iterator[tuple[Store, Vault, bool]]:
     try:
-        inventory.make_folders(resolved)
+        config.make_folders(resolved)
         lock = FileLock(resolved.run / "serve.lock")
     except Taken:
         store, vault = inventory.open_state(resolved, migrate=False)

@@ -1,4 +1,4 @@
-"""`ec2gw serve`, `ec2gw env`, `ec2gw lab`: running the service and pointing tools at it."""
+"""`ec2gw serve`, `ec2gw lab`: running the service. Imports little, so that it starts soon."""
 
 from __future__ import annotations
 
@@ -6,10 +6,8 @@ from pathlib import Path
 
 import click
 
-from ec2gw import config, inventory, logs, supervise
-from ec2gw.auth import accounts
-from ec2gw.cli.opening import Failed, configured, data_option, opened
-from state import schema, secrets
+from ec2gw import config, logs, supervise
+from ec2gw.cli.options import Failed, configured, data_option, text
 
 
 @click.command()
@@ -36,36 +34,18 @@ def serve(
     """
     given = {
         "listen": listen,
-        "data": _text(data),
+        "data": text(data),
         "auth": auth,
         "behind_tls_proxy": behind_tls_proxy,
-        "tls.certificate": _text(tls_cert),
-        "tls.key": _text(tls_key),
+        "tls.certificate": text(tls_cert),
+        "tls.key": text(tls_key),
     }
     resolved = configured(file, **given)
     logs.begin("serve", resolved.log_level)
     try:
         return supervise.serve(resolved, lambda line: click.echo(line))
-    except (supervise.Refused, schema.Newer, secrets.KeyFileUnusable) as error:
+    except supervise.Refused as error:
         raise Failed(str(error)) from None
-
-
-@click.command()
-@data_option
-def env(data: Path | None, file: Path | None) -> None:
-    """Print the lines that point AWS tools at the service as the default account."""
-    resolved = configured(file, data=_text(data))
-    with opened(resolved) as (store, vault):
-        credentials = accounts.credentials(store, vault)
-        region = inventory.usual_region(store)
-    if credentials is None:
-        raise Failed("the default account has no active access key")
-    try:
-        endpoint = (resolved.run / supervise.ENDPOINT).read_text().strip()
-    except FileNotFoundError:
-        endpoint = supervise.url(resolved, resolved.port)
-    for line in supervise.environment(endpoint, credentials, region):
-        click.echo(line)
 
 
 @click.command()
@@ -75,12 +55,8 @@ def lab(listen: str, data: Path | None, file: Path | None) -> int:
     """Run the laboratory of simulated Hyper-V hosts by itself."""
     from ec2gw.lab import serve as laboratory  # heavy, and no other command needs it
 
-    resolved = configured(file, data=_text(data))
+    resolved = configured(file, data=text(data))
     return laboratory.main(["--data", str(resolved.data), "--listen", listen])
 
 
-def _text(path: Path | None) -> str | None:
-    return None if path is None else str(path.absolute())
-
-
-COMMANDS = (serve, env, lab)
+COMMANDS = (serve, lab)
