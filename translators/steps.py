@@ -42,7 +42,9 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """The VM is not here: only when no host where it may be is out of sight is it gone."""
+    """The VM is not here: `otherwise` holds only once no other host may have it."""
+
+    otherwise: Do | Rest
 
 
 Decision = Do | Rest | Wait | Elsewhere
@@ -50,7 +52,7 @@ Decision = Do | Rest | Wait | Elsewhere
 
 @dataclass(frozen=True, slots=True)
 class Last:
-    """What became of the last plan for the present intent.
+    """What became of the last plan of one purpose for the present intent.
 
     Neither `answer` nor `error`: nobody heard how it ended.
     """
@@ -62,7 +64,7 @@ class Last:
     answer: Answer | None = None
     error: HostFault | None = None
     tries: int = 1
-    """How often a plan of this purpose has now been tried in a row."""
+    """How often a plan of this purpose has now been tried for this intent."""
 
 
 Step = Callable[[Any, Any], Decision]

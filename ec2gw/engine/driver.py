@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import secrets
 import threading
 import time
 from collections.abc import Callable
@@ -20,7 +21,7 @@ from sqlalchemy.orm import Session
 
 from ec2gw.engine import hand, lock
 from state import models, store
-from translators.ec2.instances import intents, surveys
+from translators.ec2.instances import findings, intents, surveys
 from translators.hyperv import host as port
 from translators.hyperv import survey as looks
 from translators.settings import Settings
@@ -31,6 +32,16 @@ _POLL_SECONDS: Final = 1.0
 _SURVEY_SECONDS: Final = 300.0
 _FIGURES_SECONDS: Final = 10.0
 """A host's figures are written so often when nothing else changed."""
+_PAUSE_SECONDS: Final = 2.0
+_LONGEST_PAUSE_SECONDS: Final = 60.0
+_CALM_SECONDS: Final = 300.0
+"""A driver that held its host for so long had it for itself."""
+_EPOCH_STRIDE: Final = 2**16
+"""Two gateways with copies of one database must never come to the same epoch."""
+
+
+class Deposed(Exception):
+    """The host has seen a newer epoch: another driver is at work there, or was."""
 
 
 class Link(port.Host, Protocol):
@@ -63,6 +74,7 @@ class Driver:
         self._stopping = threading.Event()
         self._bell = threading.Event()
         self._survey_bell = threading.Event()
+        self._epoch_seen = 0
         self._thread = threading.Thread(target=self._run, name=f"driver-{host_name}", daemon=True)
         self._thread.start()
 
@@ -78,16 +90,23 @@ class Driver:
         self._thread.join(wait_seconds)
 
     def _run(self) -> None:
+        deposed = 0
         while not self._stopping.is_set():
+            began, pause = time.monotonic(), _PAUSE_SECONDS
             try:
                 self._hold()
             except lock.Taken:
                 self._log(logging.INFO, "driver-elsewhere")
+            except Deposed:
+                self._log(logging.ERROR, "driver-deposed", seen=self._epoch_seen)
+                # Whoever comes last has the host; two that take it from each other do so seldom.
+                deposed = 0 if time.monotonic() - began > _CALM_SECONDS else deposed + 1
+                pause = min(0.5 * 4.0**deposed, _LONGEST_PAUSE_SECONDS)
             except Exception as error:  # the thread's boundary: say it, begin again
                 self._log(logging.ERROR, "driver-ended", error=f"{type(error).__name__}: {error}")
                 _log.debug("driver-ended", exc_info=True)
             self.surveyed.set()
-            self._stopping.wait(2)
+            self._stopping.wait(pause)
 
     def _hold(self) -> None:
         held = lock.FileLock(self._given.run_folder / f"driver-{self.host_key}.lock")
@@ -104,7 +123,7 @@ class Driver:
 
     def _raise_epoch(self, session: Session) -> int:
         host = session.get_one(models.Host, self.host_key)
-        host.epoch += 1
+        host.epoch = max(host.epoch, self._epoch_seen) + 1 + secrets.randbelow(_EPOCH_STRIDE)
         return host.epoch
 
     def _drive(self, link: Link) -> None:
@@ -113,13 +132,16 @@ class Driver:
             self._given.state,
             link,
             self._given.settings,
+            host_key=self.host_key,
             host_name=self.host_name,
             now=self._given.now,
             stopping=self._stopping,
         )
+        with self._given.state.read() as session:
+            deployment = session.scalars(sa.select(models.Deployment.id)).one()
         watch = threading.Thread(
             target=self._survey_for_ever,
-            args=(link, worker, deposed),
+            args=(link, worker, deposed, deployment),
             name=f"survey-{self.host_name}",
             daemon=True,
         )
@@ -131,7 +153,7 @@ class Driver:
             self._survey_bell.set()
             watch.join(5)
         if not self._stopping.is_set():
-            raise RuntimeError("the host has seen a newer epoch: another driver is at work there")
+            raise Deposed
 
     # -- work
 
@@ -170,7 +192,8 @@ class Driver:
         for key in [key for key, future in busy.items() if future.done()]:
             try:
                 outcome = busy.pop(key).result()
-            except port.Fenced:
+            except port.Fenced as fenced:
+                self._epoch_seen = max(self._epoch_seen, fenced.seen)
                 deposed.set()
                 return
             except Exception as error:  # one instance's fault must not hold up the others
@@ -188,10 +211,10 @@ class Driver:
 
     # -- surveys
 
-    def _survey_for_ever(self, link: Link, worker: hand.Hand, deposed: threading.Event) -> None:
-        with self._given.state.read() as session:
-            deployment = session.scalars(sa.select(models.Deployment.id)).one()
-        watch = surveys.Watch(self.host_key, deployment)
+    def _survey_for_ever(
+        self, link: Link, worker: hand.Hand, deposed: threading.Event, deployment: str
+    ) -> None:
+        watch = surveys.Watch(self.host_key, deployment, self._given.settings)
         told = frozenset[str]()
         written = 0.0
         while not self._stopping.is_set() and not deposed.is_set():
@@ -207,16 +230,27 @@ class Driver:
                 for name in sorted(strays - told):
                     self._log(logging.WARNING, "stray-vm", vm=name)
                 told = strays
-            except port.Fenced:
+            except port.Fenced as fenced:
+                self._epoch_seen = max(self._epoch_seen, fenced.seen)
                 deposed.set()
                 self._bell.set()
-            except port.HostError as error:
-                self._out_of_reach(error)
             except Exception as error:  # the thread's boundary: a survey must not be the last
-                self._log(logging.ERROR, "survey-failed", error=f"{type(error).__name__}: {error}")
-                _log.debug("survey-failed", exc_info=True)
+                self._failed(error, deposed)
             self.surveyed.set()
             self._pause(time.monotonic() - began, unsettled)
+
+    def _failed(self, error: Exception, deposed: threading.Event) -> None:
+        """Tell why there was no survey; not of a link that we have let go of ourselves."""
+        if self._stopping.is_set() or deposed.is_set():
+            return
+        if isinstance(error, port.HostError):
+            try:
+                self._out_of_reach(error)
+                return
+            except Exception as another:  # the same boundary: the state may be out of reach too
+                error = another
+        self._log(logging.ERROR, "survey-failed", error=f"{type(error).__name__}: {error}")
+        _log.debug("survey-failed", exc_info=error)
 
     def _pause(self, took: float, unsettled: bool) -> None:
         settings = self._given.settings
@@ -232,11 +266,11 @@ class Driver:
             self._survey_bell.wait(pause - soonest)
 
     def _survey(self, link: Link, watch: surveys.Watch, age: float) -> tuple[surveys.Report, bool]:
+        with self._given.state.read() as session:
+            watch.begin(session)
         started = self._given.now()
         seen = looks.read(link.run(looks.look(), deadline_seconds=_SURVEY_SECONDS), started)
-        addresses: dict[str, list[str]] = {}
-        if seen.vms:
-            addresses = looks.read_addresses(link.run(looks.addresses(), deadline_seconds=60))
+        addresses = self._addresses(link) if seen.vms else {}
         with self._given.state.read() as session:
             report = watch.compare(session, seen, addresses)
             host = session.get_one(models.Host, self.host_key)
@@ -247,7 +281,7 @@ class Driver:
         if not (back or report.says_something() or age > _FIGURES_SECONDS):
             return report, False
         moved = self._given.state.write(
-            lambda session: surveys.apply(
+            lambda session: findings.apply(
                 session, self.host_key, report, seen, endings, addresses, self._given.now()
             )
         )
@@ -256,6 +290,13 @@ class Driver:
         if moved or back:
             self._bell.set()
         return report, True
+
+    def _addresses(self, link: Link) -> dict[str, list[str]]:
+        try:
+            return looks.read_addresses(link.run(looks.addresses(), deadline_seconds=60))
+        except port.Failed as failed:  # a VM went away meanwhile: what was known of others holds
+            self._log(logging.INFO, "no-addresses", error=failed.error.id)
+            return {}
 
     def _endings(self, link: Link) -> dict[str, tuple[looks.Ending, dt.datetime]]:
         try:

@@ -16,7 +16,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from state import stop_points, store
@@ -48,6 +48,17 @@ class AtRest:
     """Nothing more to do for this intent."""
 
 
+@dataclass(slots=True)
+class _Course:
+    """What is remembered of one intent; it ends with the process."""
+
+    generation: int
+    age_seconds: float
+    """How old the intent was by the wall clock when we met it; from then on that counts no more."""
+    met_at: float = field(default_factory=time.monotonic)
+    tried: dict[str, steps.Last] = field(default_factory=dict)
+
+
 class Hand:
     """Works on the instances of one host, each in one thread at a time."""
 
@@ -57,6 +68,7 @@ class Hand:
         host: port.Host,
         settings: Settings,
         *,
+        host_key: int,
         host_name: str,
         now: Callable[[], dt.datetime],
         stopping: threading.Event,
@@ -64,13 +76,13 @@ class Hand:
         self._store = state
         self._host = host
         self._settings = settings
+        self._host_key = host_key
         self._host_name = host_name
         self._now = now
         self._stopping = stopping
         self._resolved: set[str] = set()
         """Tokens of which this driver knows what became."""
-        self._last: dict[int, tuple[int, steps.Last]] = {}
-        """Instance -> (generation, what became of its last plan)."""
+        self._courses: dict[int, _Course] = {}
         self._trouble: dict[int, str] = {}
         self._acknowledged: deque[tuple[float, str]] = deque()
         """When, and of which token, the end was heard; oldest first."""
@@ -84,12 +96,12 @@ class Hand:
         while not self._stopping.is_set():
             with self._store.read() as session:
                 intent = intents.load(session, key, self._settings, self._now())
-            if intent is None:
-                self._last.pop(key, None)
-                self._tell(key, "", None)
+            if intent is None or intent.host_key != self._host_key:  # at rest, or moved away
+                self._courses.pop(key, None)
+                self._trouble.pop(key, None)
                 return AtRest()
             try:
-                pause = self._advance_once(intent)
+                pause = self._advance_once(self._on_course(intent))
             except (port.Unreachable, port.Busy) as error:
                 self._tell(key, intent.id, f"{type(error).__name__}: {error}")
                 return Later(_LATER)
@@ -108,13 +120,10 @@ class Hand:
         attempt = intent.attempt
         if attempt is not None and attempt.token not in self._resolved:
             return self._resolve(intent, attempt)
-        generation, last = self._last.get(intent.key, (0, None))
-        if generation == intent.generation:
-            intent = dataclasses.replace(intent, last=last)
         sight = self._look(intent)
         decision = steps.STEPS["instance", intent.phase](intent, sight)
         if isinstance(decision, steps.Elsewhere):
-            decision = self._search(intent)
+            decision = self._search(intent, decision)
         if isinstance(decision, steps.Wait):
             if decision.why is not None:
                 self._tell(intent.key, intent.id, decision.why)
@@ -126,12 +135,24 @@ class Hand:
             return self._do(intent, decision.plan)
         return Later(_LATER)
 
+    def _on_course(self, intent: intents.Intent) -> intents.Intent:
+        """Add what was tried, and let the time be told by a clock that nobody sets."""
+        course = self._courses.get(intent.key)
+        if course is None or course.generation != intent.generation:
+            course = _Course(intent.generation, max(0.0, intent.seconds_in_phase))
+            self._courses[intent.key] = course
+        age = course.age_seconds + time.monotonic() - course.met_at
+        now = intent.since + dt.timedelta(seconds=age)
+        return dataclasses.replace(intent, now=now, tried=dict(course.tried))
+
     def _run(
         self, plan: port.Plan, *, fence: port.Fence | None = None, deadline_seconds: float
     ) -> port.Answer:
         stop_points.reach(f"engine before {plan.purpose}")
         answer = self._host.run(plan, fence=fence, deadline_seconds=deadline_seconds)
         stop_points.reach(f"engine after {plan.purpose}")
+        if fence is not None:
+            self._damaged_since = None
         return answer
 
     # -- look
@@ -153,14 +174,12 @@ class Hand:
             folder = bool(answer.results["folder"])
         return vm.Sight(found, folder)
 
-    def _search(self, intent: intents.Intent) -> steps.Decision:
-        """The VM is not where its row says."""
+    def _search(self, intent: intents.Intent, elsewhere: steps.Elsewhere) -> steps.Decision:
+        """The VM is not where its row says; surveys tell whether another host has it."""
         with self._store.read() as session:
-            if surveys.may_be_elsewhere(session, intent):
-                return steps.Wait(2.0, "its VM is not on its host and may be on one out of sight")
-        if intent.phase == "shutting-down":
-            return steps.Rest("removed")
-        return steps.Rest("vanished", surveys.VANISHED)
+            if surveys.is_gone(session, intent.key, self._settings, self._now()):
+                return elsewhere.otherwise
+        return steps.Wait(1.0, "its VM is not on its host; whether another has it is not known yet")
 
     # -- change
 
@@ -176,18 +195,18 @@ class Hand:
             answer = self._run(plan, fence=fence, deadline_seconds=_CHANGE_SECONDS)
         except port.Failed as failed:
             self._log("plan-failed", intent, purpose=plan.purpose, error=failed)
-            self._note(intent, token, plan.purpose, begun, ran=True, error=failed.error)
+            self._note(intent, token, plan.purpose, intent.now, ran=True, error=failed.error)
         except port.Token as known:
-            return self._known(intent, token, plan.purpose, begun, known)
+            return self._known(intent, token, plan.purpose, intent.now, known)
         except port.Fenced as fenced:
             return self._fenced(intent, fenced)
         except port.Faulty as faulty:
             self._log("plan-not-understood", intent, purpose=plan.purpose, error=faulty)
             error = port.HostFault(id="Faulty", category="ProtocolError", text=str(faulty))
-            self._note(intent, token, plan.purpose, begun, ran=None, error=error)
+            self._note(intent, token, plan.purpose, intent.now, ran=None, error=error)
         else:
             self._log("plan-done", intent, purpose=plan.purpose, ms=answer.elapsed_ms)
-            self._note(intent, token, plan.purpose, begun, ran=True, answer=answer)
+            self._note(intent, token, plan.purpose, intent.now, ran=True, answer=answer)
         return None
 
     def _resolve(self, intent: intents.Intent, attempt: intents.Attempt) -> Later | None:
@@ -207,7 +226,9 @@ class Hand:
         except port.Fenced as fenced:
             return self._fenced(intent, fenced)
         self._log("attempt-never-ran", intent, purpose=attempt.purpose)
-        self._resolved.add(attempt.token)
+        self._heard_of(attempt.token)
+        if attempt.generation == intent.generation:
+            self._note(intent, attempt.token, attempt.purpose, attempt.begun_at, ran=False)
         return None
 
     def _known(
@@ -221,9 +242,11 @@ class Hand:
     ) -> Later | None:
         self._log("attempt-known", intent, purpose=purpose, word=known.word, outcome=known.outcome)
         if known.word == "running":
+            if (intent.now - at).total_seconds() > _CHANGE_SECONDS:
+                self._tell(intent.key, intent.id, f"{purpose} has not ended on the host yet")
             return Later(0.5)
         if generation is not None and generation != intent.generation:
-            self._resolved.add(token)  # of an older intent: what the look shows is all that counts
+            self._heard_of(token)  # of an older intent: what the look shows is all that counts
             return None
         failed = known.word == "done" and known.outcome == "failed"
         self._note(
@@ -257,18 +280,25 @@ class Hand:
         answer: port.Answer | None = None,
         error: port.HostFault | None = None,
     ) -> None:
+        self._heard_of(token)
+        course = self._courses[intent.key]
+        before = course.tried.get(purpose)
+        course.tried[purpose] = steps.Last(
+            purpose,
+            at,
+            ran=ran,
+            answer=answer,
+            error=error,
+            tries=before.tries + 1 if before is not None else 1,
+        )
+
+    def _heard_of(self, token: str) -> None:
+        if token in self._resolved:
+            return
+        if len(self._resolved) >= 10_000:  # forgotten ones are asked for again, at worst
+            self._resolved = set()
         self._resolved.add(token)
         self._acknowledged.append((time.monotonic(), token))
-        if len(self._resolved) > 10_000:  # forgotten ones are asked for again, at worst
-            self._resolved = {token}
-        generation, last = self._last.get(intent.key, (0, None))
-        tries = 1
-        if last is not None and generation == intent.generation and last.purpose == purpose:
-            tries = last.tries + 1
-        self._last[intent.key] = (
-            intent.generation,
-            steps.Last(purpose, at, ran=ran, answer=answer, error=error, tries=tries),
-        )
 
     # -- the journal
 
@@ -317,14 +347,12 @@ class Hand:
         settled = self._store.write(lambda session: intents.settle(session, intent, rest, now))
         self._log(rest.found if settled else "intent-changed", intent)
         if settled:
-            self._last.pop(intent.key, None)
+            self._courses.pop(intent.key, None)
+            self._trouble.pop(intent.key, None)
 
-    def _tell(self, key: int, instance: str, trouble: str | None) -> None:
-        """Keep a trouble for the operator, once; forget it when all is well."""
+    def _tell(self, key: int, instance: str, trouble: str) -> None:
+        """Keep a trouble for the operator, once."""
         if self._trouble.get(key) == trouble:
-            return
-        if trouble is None:
-            self._trouble.pop(key, None)
             return
         self._trouble[key] = trouble
         _log.warning(

@@ -33,6 +33,7 @@ SETTINGS = Settings(
     instance_types={"t3.micro": InstanceType("t3.micro", 2, 1024)},
     default_instance_type="t3.micro",
     survey_shortest_seconds=0.2,
+    survey_longest_seconds=1,
     stop_deadline_seconds=8,
     laboratory=True,
 )

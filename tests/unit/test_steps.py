@@ -66,7 +66,7 @@ def purpose(decision: steps.Decision) -> str:
 def with_last(intent: Intent, purpose: str, seconds_ago: float = 5, **fields: object) -> Intent:
     at = NOW - dt.timedelta(seconds=seconds_ago)
     last = steps.Last(purpose, at, **fields)  # type: ignore[arg-type]
-    return dataclasses.replace(intent, last=last)
+    return dataclasses.replace(intent, tried={**intent.tried, purpose: last})
 
 
 # -- launch
@@ -162,6 +162,24 @@ def test_a_vm_that_cannot_be_resized_is_not_started() -> None:
     assert ours.start(enough, sight("Off")) == steps.Rest("not-started", ours.START_FAILED)
 
 
+def test_failures_count_whatever_is_done_between_them() -> None:
+    fault = HostFault("InvalidArgument", "InvalidArgument")
+    failed = with_last(INTENT, "create", 30, ran=True, error=fault, tries=6)
+    cleaned = with_last(failed, "remove", 1, ran=True, answer=Answer({}, 2), tries=6)
+    assert ours.launch(cleaned, sight(None)) == steps.Rest("failed", ours.LAUNCH_FAILED)
+
+
+def test_what_has_no_effect_is_given_up_in_the_end() -> None:
+    often = with_last(INTENT, "start", 60, ran=True, answer=Answer({}, 2), tries=20)
+    assert ours.launch(often, sight("Off")) == steps.Rest("failed", ours.LAUNCH_FAILED)
+
+
+def test_a_clock_that_was_set_back_holds_nothing_up() -> None:
+    fault = HostFault("OperationFailed", "NotSpecified")
+    future = with_last(INTENT, "create", -7200, ran=True, error=fault)
+    assert purpose(ours.launch(future, sight(None))) == "create"
+
+
 # -- stop
 
 
@@ -214,6 +232,26 @@ def test_a_deaf_guest_is_reset_after_the_deadline() -> None:
     assert ours.reboot(reset, sight("Running")) == steps.Rest("rebooted")
 
 
+@pytest.mark.parametrize("purpose_", ["reboot", "reset"])
+def test_a_reboot_that_failed_is_none(purpose_: str) -> None:
+    fault = HostFault("InvalidArgument", "InvalidArgument")
+    failed = with_last(REBOOTING, purpose_, ran=True, error=fault)
+    assert purpose(ours.reboot(failed, sight("Running"))) == "reboot"
+    late = dataclasses.replace(failed, since=NOW - dt.timedelta(seconds=61))
+    assert purpose(ours.reboot(late, sight("Running"))) == "reset"
+
+
+def test_a_guest_that_takes_its_time_is_asked_once() -> None:
+    started = Answer({"result": [{"code": 4096}]}, 2)
+    done = with_last(REBOOTING, "reboot", ran=True, answer=started)
+    assert ours.reboot(done, sight("Running")) == steps.Rest("rebooted")
+
+
+def test_an_attempt_that_never_ran_is_made_at_once() -> None:
+    never = with_last(REBOOTING, "reboot", 0, ran=False)
+    assert purpose(ours.reboot(never, sight("Running"))) == "reboot"
+
+
 # -- terminate
 
 
@@ -237,8 +275,18 @@ def test_a_disk_that_its_owner_keeps_stays() -> None:
     assert ours.terminate(kept, vm.Sight((), folder_exists=True)) == steps.Rest("removed")
 
 
-def test_a_vm_that_somebody_else_took_away_is_searched_first() -> None:
-    assert isinstance(ours.terminate(ENDING, vm.Sight((), True)), steps.Elsewhere)
+def test_a_vm_that_somebody_else_took_away_is_searched_first_and_leaves_nothing() -> None:
+    left = ours.terminate(ENDING, vm.Sight((), True))
+    assert left == steps.Elsewhere(steps.Do(vm.sweep(ID)))
+    assert ours.terminate(ENDING, vm.Sight((), False)) == steps.Elsewhere(steps.Rest("removed"))
+
+
+def test_a_vm_that_moved_when_it_was_to_be_removed_is_searched() -> None:
+    fault = HostFault("InvalidState", "InvalidOperation")
+    refused = with_last(attempted("remove"), "remove", ran=True, error=fault)
+    assert isinstance(ours.terminate(refused, vm.Sight((), False)), steps.Elsewhere)
+    never = with_last(attempted("remove"), "remove", ran=False)
+    assert isinstance(ours.terminate(never, vm.Sight((), False)), steps.Elsewhere)
 
 
 def test_a_launch_that_never_began_ends_at_once() -> None:

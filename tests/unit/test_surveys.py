@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -11,12 +13,14 @@ from sqlalchemy.orm import Session
 from state import lifecycle, models
 from state.store import Store
 from tests import rows
-from translators.ec2.instances import intents, surveys
+from translators.ec2.instances import findings, intents, surveys
 from translators.hyperv import vm
 from translators.hyperv.survey import Ending, Survey
+from translators.settings import Settings
 
 GUID = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
 BOOT = rows.NOW - dt.timedelta(days=1)
+SETTINGS = Settings(survey_longest_seconds=3)
 
 
 class Scene:
@@ -28,7 +32,7 @@ class Scene:
         self.key = store.write(
             lambda session: rows.instance(session, self.on, phase, vm_id=GUID).key
         )
-        self.watch = surveys.Watch(self.on.host, rows.DEPLOYMENT)
+        self.watch = surveys.Watch(self.on.host, rows.DEPLOYMENT, SETTINGS)
         self.now = rows.NOW
 
     def survey(
@@ -38,24 +42,51 @@ class Scene:
         boot: dt.datetime = BOOT,
         ending: Ending | None = None,
         others: tuple[vm.Vm, ...] = (),
+        passed: dt.timedelta = dt.timedelta(seconds=2),
+        meanwhile: Callable[[], object] = lambda: None,
+        host_is_ahead_by: dt.timedelta = dt.timedelta(0),
     ) -> surveys.Report:
-        self.now += dt.timedelta(seconds=2)
+        self.now += passed
+        with self.store.read() as session:
+            self.watch.begin(session)
         seen = list(others)
         if state is not None:
             with self.store.read() as session:
                 name = session.get_one(models.Instance, self.key).id
             notes = vm.notes(rows.DEPLOYMENT, name)
             seen.append(vm.Vm(GUID, name, state, notes, "x", 10, None, 2, 2**30))
-        survey = Survey(self.now, tuple(seen), 64, 2**39, 2**38, 2**40, boot, self.now, ("ec2gw",))
+        there = self.now + host_is_ahead_by
+        survey = Survey(self.now, tuple(seen), 64, 2**39, 2**38, 2**40, boot, there, ("ec2gw",))
+        meanwhile()
         with self.store.read() as session:
             report = self.watch.compare(session, survey, {})
-        endings = {GUID: (ending, self.now)} if ending else {}
+        endings = {GUID: (ending, there)} if ending else {}
         self.store.write(
-            lambda session: surveys.apply(
+            lambda session: findings.apply(
                 session, self.on.host, report, survey, endings, {}, self.now
             )
         )
         return report
+
+    def change(self, model: type[Any], **columns: object) -> None:
+        """Change all rows of a table behind everybody's back."""
+        self.store.write(lambda session: session.execute(sa.update(model).values(columns)).close())
+
+    def elsewhere(self, host: int) -> None:
+        """From now on the surveys are of that host."""
+        self.on = rows.Ground(**{**self.on.__dict__, "host": host})
+        self.watch = surveys.Watch(host, rows.DEPLOYMENT, SETTINGS)
+
+    def found(self, event: lifecycle.Found) -> None:
+        """Let a step find so."""
+        self.store.write(
+            lambda session: intents.move(
+                session, session.get_one(models.Instance, self.key), event, None, self.now
+            )
+        )
+
+    def second_host(self) -> int:
+        return self.store.write(lambda session: rows.host(session, "host-2"))
 
     @property
     def instance(self) -> models.Instance:
@@ -121,11 +152,52 @@ def test_an_administrators_start_is_shown(store: Store) -> None:
     assert scene.phase() == "running"
 
 
+def test_what_ran_before_the_hosts_restart_runs_again_once(store: Store) -> None:
+    scene = Scene(store)
+    scene.survey("Running")
+    later = BOOT + dt.timedelta(hours=3)
+    scene.survey("Off", boot=later)
+    scene.survey("Off", boot=later)
+    assert scene.phase() == "starting"
+    scene.change(models.Instance, phase="running")  # and off again before any survey saw it run
+    scene.survey("Off", boot=later)
+    scene.survey("Off", boot=later, ending="guest")
+    assert scene.phase() == "stopped"
+
+
+def test_what_was_started_since_the_hosts_restart_was_not_ended_by_it(store: Store) -> None:
+    scene = Scene(store)
+    scene.survey("Running")
+    scene.change(models.Instance, phase="stopped")
+    later = BOOT + dt.timedelta(hours=3)
+    scene.survey("Off", boot=later)
+    scene.change(models.Instance, phase="starting")
+    scene.found("started")
+    scene.survey("Off", boot=later)
+    scene.survey("Off", boot=later, ending="guest")
+    assert scene.phase() == "stopped"
+
+
+@pytest.mark.parametrize("hours", [-3, 3])
+def test_a_hosts_wrong_clock_does_not_change_who_stopped_a_vm(store: Store, hours: int) -> None:
+    scene = Scene(store)
+    scene.change(models.Instance, shutdown_behavior="terminate", phase_since=rows.NOW)
+    wrong = dt.timedelta(hours=hours)
+    scene.survey("Running", host_is_ahead_by=wrong)
+    scene.survey("Off", host_is_ahead_by=wrong)
+    scene.survey("Off", host_is_ahead_by=wrong, ending="guest")
+    assert scene.phase() == "shutting-down"
+
+
+# -- not there
+
+
 def test_a_vanished_vm_ends_its_instance_and_gives_back_what_it_held(store: Store) -> None:
     scene = Scene(store)
     scene.survey("Running")
-    scene.survey(None)
-    assert scene.phase() == "running"
+    for _ in range(2):
+        scene.survey(None)
+        assert scene.phase() == "running"
     scene.survey(None)
     assert scene.phase() == "terminated"
     with store.read() as session:
@@ -133,9 +205,25 @@ def test_a_vanished_vm_ends_its_instance_and_gives_back_what_it_held(store: Stor
             assert session.scalar(sa.select(sa.func.count()).select_from(model)) == 0
 
 
+def test_a_vm_that_is_seen_again_has_not_vanished(store: Store) -> None:
+    scene = Scene(store)
+    for state in ("Running", None, None, "Running", None, None):
+        scene.survey(state)
+    assert scene.phase() == "running"
+
+
+def test_a_host_that_has_just_started_tells_of_nothing_that_is_missing(store: Store) -> None:
+    scene = Scene(store)
+    scene.survey("Running")
+    boot = scene.now + dt.timedelta(seconds=1)
+    scene.survey(None, boot=boot)
+    with store.read() as session:
+        assert session.get_one(models.Look, scene.key).vm_state == "Running"
+
+
 def test_nothing_vanishes_while_a_host_of_its_zone_is_out_of_sight(store: Store) -> None:
     scene = Scene(store)
-    other = store.write(lambda session: rows.host(session, "host-2"))
+    other = scene.second_host()
 
     def see(reachable: bool, at: dt.datetime) -> None:
         store.write(
@@ -147,37 +235,104 @@ def test_nothing_vanishes_while_a_host_of_its_zone_is_out_of_sight(store: Store)
         )
 
     see(False, rows.NOW)
-    for _ in range(3):
+    for _ in range(4):
         scene.survey(None)
+    assert scene.phase() == "running"
+    see(True, scene.now + dt.timedelta(hours=1))  # by a clock that was set back since
+    scene.survey(None)
     assert scene.phase() == "running"
     see(True, scene.now)
     scene.survey(None)
     assert scene.phase() == "terminated"
 
 
+def test_a_clock_that_was_set_back_holds_a_conclusion_up_and_no_more(store: Store) -> None:
+    scene = Scene(store)
+    scene.survey("Running")
+    scene.survey(None)
+    scene.survey(None, passed=-dt.timedelta(hours=5))
+    for _ in range(2):
+        scene.survey(None)
+    assert scene.phase() == "terminated"
+
+
+# -- elsewhere
+
+
 def test_a_vm_that_moved_to_another_host_is_followed(store: Store) -> None:
     scene = Scene(store)
-    other = store.write(lambda session: rows.host(session, "host-2"))
+    other = scene.second_host()
     scene.survey("Running")
-    scene.on = rows.Ground(**{**scene.on.__dict__, "host": other})
-    scene.watch = surveys.Watch(other, rows.DEPLOYMENT)
+    scene.survey(None)
+    scene.elsewhere(other)
     scene.survey("Running")
     assert scene.instance.host_key == other
     assert scene.phase() == "running"
 
 
-def test_a_survey_older_than_the_owners_wish_is_moot(store: Store) -> None:
+def test_a_vm_whose_host_died_is_followed_where_it_runs(store: Store) -> None:
+    scene = Scene(store)
+    first, other = scene.on.host, scene.second_host()
+    scene.survey("Running")
+    store.write(
+        lambda session: session.execute(
+            sa.update(models.Host).where(models.Host.key == first).values(reachable=False)
+        ).close()
+    )
+    scene.elsewhere(other)
+    scene.survey("Off")
+    assert scene.instance.host_key == first
+    scene.survey("Running")
+    assert scene.instance.host_key == other
+
+
+@pytest.mark.parametrize("state", ["Off", "Running"])
+def test_a_replica_of_the_same_guid_is_nobodys_instance(store: Store, state: str) -> None:
+    scene = Scene(store)
+    first, other = scene.on.host, scene.second_host()
+    scene.survey("Running")
+    scene.elsewhere(other)
+    for _ in range(3):
+        report = scene.survey(state)
+        assert not report.says_something()
+    assert scene.instance.host_key == first
+    assert scene.phase() == "running"
+
+
+# -- what happens meanwhile
+
+
+def test_a_survey_older_than_the_rows_last_move_is_moot(store: Store) -> None:
     scene = Scene(store)
     scene.survey("Running")
     scene.survey("Off")
-    future = scene.now + dt.timedelta(minutes=1)
-    store.write(
-        lambda session: session.execute(
-            sa.update(models.Instance).values(phase_since=future)
-        ).close()
+    back = scene.now - dt.timedelta(days=1)
+    scene.survey(
+        "Off",
+        ending="guest",
+        meanwhile=lambda: scene.change(models.Instance, phase_since=back),
     )
-    scene.survey("Off", ending="guest")
     assert scene.phase() == "running"
+
+
+@pytest.mark.parametrize("days", [-1, 1])
+def test_a_clock_that_was_set_makes_no_survey_moot(store: Store, days: int) -> None:
+    scene = Scene(store)
+    scene.change(models.Instance, phase_since=scene.now + dt.timedelta(days=days))
+    scene.survey("Running")
+    scene.survey("Off")
+    scene.survey("Off")
+    assert scene.phase() == "stopped"
+
+
+def test_what_a_survey_saw_of_an_instance_that_ended_meanwhile_leaves_nothing(store: Store) -> None:
+    scene = Scene(store, "shutting-down")
+    scene.survey("Running")
+    scene.survey("Off", meanwhile=lambda: scene.found("removed"))
+    store.write(lambda session: intents.note_trouble(session, scene.key, "it was slow"))
+    with store.read() as session:
+        for model in (models.Look, models.Work):
+            assert session.scalar(sa.select(sa.func.count()).select_from(model)) == 0
 
 
 @pytest.mark.parametrize("phase", sorted(lifecycle.WORKING))

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -38,8 +38,8 @@ RUNNING_STATES: Final = frozenset(
     }
 )
 """VMState by name (its numbers moved between builds); all others are on their way."""
-NOT_READY: Final = 32780
-"""Msvm_ShutdownComponent: the guest still boots."""
+_ACCEPTED: Final = (0, 4096)
+"""Msvm_ShutdownComponent: done, or a job was started. 32780: the guest still boots."""
 
 _CIM: Final = "root\\virtualization\\v2"
 
@@ -347,11 +347,10 @@ def sweep(name: str) -> Plan:
     return Plan("sweep", (Call("Agent\\Remove-Tree", {"Path": INSTANCES / name}),), changes=True)
 
 
-def code(results: Mapping[str, Sequence[Mapping[str, Flat]]]) -> int | None:
-    """Read the return value of `shut_down` and `reboot`."""
-    rows = results.get("result", ())
-    value = rows[0]["code"] if rows else None
-    return value if isinstance(value, int) else None
+def accepted(answer: Answer | None) -> bool:
+    """Tell whether the guest took up what `shut_down` or `reboot` asked of it."""
+    rows = answer.results.get("result", ()) if answer is not None else ()
+    return bool(rows) and rows[0]["code"] in _ACCEPTED
 
 
 def _on(purpose: str, vm_id: str, *calls: Call) -> Plan:

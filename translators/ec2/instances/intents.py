@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import datetime as dt
 import zlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 import sqlalchemy as sa
@@ -51,7 +52,8 @@ class Intent:
     keeps_disk: bool
     attempt: Attempt | None
     settings: Settings
-    last: Last | None = None
+    tried: Mapping[str, Last] = field(default_factory=dict)
+    """Purpose -> what became of the last plan of it."""
 
     @property
     def seconds_in_phase(self) -> float:
@@ -151,8 +153,11 @@ def begin_attempt(
     return True
 
 
-def note_trouble(session: Session, key: int, trouble: str | None) -> None:
-    """Keep for the operator why an instance does not get on."""
+def note_trouble(session: Session, key: int, trouble: str) -> None:
+    """Keep for the operator why an instance does not get on, until it comes to rest."""
+    instance = session.get(models.Instance, key)
+    if instance is None or instance.phase not in lifecycle.WORKING:
+        return
     work = session.get(models.Work, key)
     if work is None:
         work = models.Work(instance_key=key)
@@ -165,6 +170,9 @@ def settle(session: Session, intent: Intent, rest: Rest, now: dt.datetime) -> bo
     if not _is_still(session, intent):
         return False
     instance = session.get_one(models.Instance, intent.key)
+    work = session.get(models.Work, intent.key)
+    if work is not None:
+        work.trouble = None
     move(session, instance, rest.found, rest.reason, now)
     if rest.vm_id is not None and instance.vm_id is None:
         instance.vm_id = rest.vm_id
@@ -194,6 +202,8 @@ def move(
         instance.transition_reason = ""
     if found == "launched":
         _attach(session, instance, now)
+    if instance.phase == "running":
+        _note_boot(session, instance)
     if instance.phase == "terminated":
         _release(session, instance, now)
 
@@ -209,6 +219,8 @@ def forget(session: Session, before: dt.datetime) -> int:
     for start in range(0, len(old), 500):  # SQLite bounds the variables of a statement
         keys = old[start : start + 500]
         _forget_tags(session, "instance", sa.select(instance.key).where(instance.key.in_(keys)))
+        for note in (models.Look, models.Work):
+            session.execute(sa.delete(note).where(note.instance_key.in_(keys)))
         session.execute(sa.delete(instance).where(instance.key.in_(keys)))
     if old:
         used = sa.select(instance.reservation_key)
@@ -227,6 +239,13 @@ def _attach(session: Session, instance: models.Instance, now: dt.datetime) -> No
         .where(models.NetworkInterface.instance_key == instance.key)
         .values(attachment_status="attached")
     )
+
+
+def _note_boot(session: Session, instance: models.Instance) -> None:
+    """It runs since this boot of its host: should it go off now, no restart is to blame."""
+    look = session.get(models.Look, instance.key)
+    if look is not None:
+        look.host_boot_time = session.get_one(models.Host, instance.host_key).boot_time
 
 
 def _release(session: Session, instance: models.Instance, now: dt.datetime) -> None:
@@ -277,9 +296,10 @@ def _forget_tags(session: Session, kind: str, keys: sa.Select[int]) -> None:
 
 
 def _is_still(session: Session, intent: Intent) -> bool:
+    instance = models.Instance
     row = session.execute(
-        sa.select(models.Instance.phase, models.Instance.generation).where(
-            models.Instance.key == intent.key
+        sa.select(instance.phase, instance.generation, instance.host_key).where(
+            instance.key == intent.key
         )
     ).one_or_none()
-    return row is not None and (row[0], row[1]) == (intent.phase, intent.generation)
+    return row is not None and tuple(row) == (intent.phase, intent.generation, intent.host_key)

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Final
 
 from state import lifecycle
+from translators.ec2.instances.findings import VANISHED
 from translators.ec2.instances.intents import Intent
 from translators.hyperv import vm
 from translators.hyperv.host import Plan
-from translators.steps import Decision, Do, Elsewhere, Rest, Wait, step
+from translators.steps import Decision, Do, Elsewhere, Last, Rest, Wait, step
 
 NO_CAPACITY: Final = (
     "Server.InsufficientInstanceCapacity",
@@ -24,11 +25,14 @@ START_FAILED: Final = ("Server.InternalError", "Server.InternalError: Internal e
 _NO_MEMORY: Final = frozenset({"0x8007000E", "0x800705AA"})
 _NO_MEMORY_TRIES: Final = 3
 _TRIES: Final = 6
-"""Failures of one plan in a row, each after a look, that end a launch or a start for good."""
+"""Tries of one plan, each after a look, whose failure ends a launch or a start for good."""
+_FRUITLESS_TRIES: Final = 20
+"""The same for a plan that the host carries out each time, and nothing comes of it."""
 _LONGEST_PAUSE: Final = 60.0
 _ASK_GUEST_AGAIN: Final = 20.0
 """Seconds that a guest is given before it is asked once more."""
 _GUEST_NOT_READY: Final = 3.0
+_GONE: Final = Elsewhere(Rest("vanished", VANISHED))
 
 
 @step("instance", "pending")
@@ -58,7 +62,7 @@ def start(intent: Intent, sight: vm.Sight) -> Decision:
     if isinstance(mine, Wait):
         return mine
     if mine is None:
-        return Elsewhere()
+        return _GONE
     if mine.state in vm.RUNNING_STATES:
         return Rest("started", vm_id=mine.id)
     if mine.state in vm.OFF_STATES:
@@ -76,7 +80,7 @@ def stop(intent: Intent, sight: vm.Sight) -> Decision:
     if isinstance(mine, Wait):
         return mine
     if mine is None:
-        return Elsewhere()
+        return _GONE
     if mine.state in vm.OFF_STATES:
         return Rest("stopped", vm_id=mine.id)
     if intent.force or intent.seconds_in_phase > intent.settings.stop_deadline_seconds:
@@ -96,18 +100,13 @@ def reboot(intent: Intent, sight: vm.Sight) -> Decision:
     if isinstance(mine, Wait):
         return mine
     if mine is None:
-        return Elsewhere()
+        return _GONE
     if mine.state in vm.OFF_STATES:
         return Rest("guest-stopped")
     if mine.state not in vm.RUNNING_STATES:
         return _soon(intent)
-    last = intent.last
-    if last is not None and last.purpose in {"reboot", "reset"}:
-        heard = last.answer is not None and vm.code(last.answer.results) == 0
-        if last.ran and (last.purpose == "reset" or last.answer is None or heard):
-            return Rest("rebooted")
-        if last.ran is None and mine.uptime_seconds < (intent.now - last.at).total_seconds():
-            return Rest("rebooted")
+    if any(_rebooted(intent, mine, purpose) for purpose in ("reboot", "reset")):
+        return Rest("rebooted")
     if intent.seconds_in_phase > intent.settings.reboot_deadline_seconds:
         return _try(intent, vm.reset(mine.id))
     return _ask_guest(intent, vm.reboot(mine.id))
@@ -123,12 +122,20 @@ def terminate(intent: Intent, sight: vm.Sight) -> Decision:
         if mine.state in vm.OFF_STATES:
             return _try(intent, vm.remove(mine.id))
         return _try(intent, vm.turn_off(mine.id))
-    removed_by_us = intent.attempt is not None and intent.attempt.purpose in {"remove", "sweep"}
-    if intent.vm_id is not None and not removed_by_us:
-        return Elsewhere()
+    left: Do | Rest | Wait = Rest("removed")
     if sight.folder_exists and not intent.keeps_disk:
-        return _try(intent, vm.sweep(intent.id))
-    return Rest("removed")
+        left = _try(intent, vm.sweep(intent.id))
+    if intent.vm_id is None or _removed_by_us(intent) or isinstance(left, Wait):
+        return left
+    return Elsewhere(left)
+
+
+def _removed_by_us(intent: Intent) -> bool:
+    """Whether the VM is not here because we took it away, as far as anybody knows."""
+    if intent.attempt is None or intent.attempt.purpose not in {"remove", "sweep"}:
+        return False
+    last = intent.tried.get("remove")
+    return last is None or (last.ran is not False and last.error is None)
 
 
 def _mine(intent: Intent, sight: vm.Sight) -> vm.Vm | Wait | None:
@@ -147,14 +154,26 @@ def _mine(intent: Intent, sight: vm.Sight) -> vm.Vm | Wait | None:
     return found[0]
 
 
+def _rebooted(intent: Intent, mine: vm.Vm, purpose: str) -> bool:
+    last = intent.tried.get(purpose)
+    if last is None or last.error is not None:
+        return False
+    if last.ran is None:
+        return mine.uptime_seconds < (intent.now - last.at).total_seconds()
+    # Of an answer that nobody heard it is only known that the plan did not fail.
+    return last.ran and (purpose == "reset" or last.answer is None or vm.accepted(last.answer))
+
+
 def _try(
     intent: Intent, plan: Plan, failure: tuple[lifecycle.Found, tuple[str, str]] | None = None
-) -> Decision:
+) -> Do | Rest | Wait:
     """Run the plan, with pauses that grow while it fails; after enough failures, the finding."""
-    last = intent.last
-    if last is None or last.purpose != plan.purpose:
+    last = intent.tried.get(plan.purpose)
+    if last is None or last.ran is False:
         return Do(plan)
     pause = 1.0
+    if failure is not None and last.tries >= _FRUITLESS_TRIES:
+        return Rest(*failure)
     if last.error is not None:
         scarce = last.error.identifier == "OutOfMemory" or bool(
             _NO_MEMORY.intersection(last.error.hresult)
@@ -164,20 +183,26 @@ def _try(
         if failure is not None and last.tries >= _TRIES:
             return Rest(*failure)
         pause = min(_LONGEST_PAUSE, 0.25 * 2**last.tries)
-    left = pause - (intent.now - last.at).total_seconds()
+    left = _left(intent, last, pause)
     if left <= 0:
         return Do(plan)
     return Wait(min(left, 1.0), f"{plan.purpose}: {last.error.id}" if last.error else None)
 
 
 def _ask_guest(intent: Intent, plan: Plan) -> Decision:
-    last = intent.last
-    if last is None or last.purpose != plan.purpose:
+    last = intent.tried.get(plan.purpose)
+    if last is None or last.ran is False:
         return Do(plan)
-    accepted = last.answer is not None and vm.code(last.answer.results) == 0
-    pause = _ASK_GUEST_AGAIN if accepted else min(_GUEST_NOT_READY, 0.5 * last.tries)
-    left = pause - (intent.now - last.at).total_seconds()
-    return Do(plan) if left <= 0 else _soon(intent)
+    pause = (
+        _ASK_GUEST_AGAIN if vm.accepted(last.answer) else min(_GUEST_NOT_READY, 0.5 * last.tries)
+    )
+    return Do(plan) if _left(intent, last, pause) <= 0 else _soon(intent)
+
+
+def _left(intent: Intent, last: Last, pause_seconds: float) -> float:
+    """What is left of a pause; nothing when the clock was set back since it began."""
+    passed = (intent.now - last.at).total_seconds()
+    return pause_seconds - passed if passed >= 0 else 0.0
 
 
 def _soon(intent: Intent) -> Wait:

@@ -1,7 +1,8 @@
-"""What a survey of a host means for the instances there; changes are written, nothing else.
+"""What a survey of a host means for the instances there; reads only, `findings` writes.
 
 A survey speaks only of rows at rest: those in a working phase have a step that looks closer.
 Nothing is concluded from one survey alone: a clustered VM reads Off for a moment while it moves.
+Nor from times where the order of events counts: clocks are set now and then.
 
 Source: docs/architecture.md, "Survey" and "Power".
 """
@@ -17,24 +18,14 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from state import lifecycle, models
-from translators.ec2.instances import intents
 from translators.hyperv import vm
-from translators.hyperv.survey import Ending, Survey
+from translators.hyperv.survey import Survey
+from translators.settings import Settings
 
-GUEST_SHUTDOWN: Final = (
-    "Client.InstanceInitiatedShutdown",
-    "Client.InstanceInitiatedShutdown: Instance initiated shutdown",
-)
-HOST_STOP: Final = (
-    "Server.ScheduledStop",
-    "Server.ScheduledStop: Stopped by an administrator of the host",
-)
-VANISHED: Final = (
-    "Server.InternalError",
-    "Server.InternalError: The virtual machine was removed from its host",
-)
 _RESTARTED_BY: Final = dt.timedelta(seconds=5)
 """Boot times that differ by less are one boot: clocks are corrected now and then."""
+Mark = tuple[lifecycle.Phase, int, dt.datetime]
+"""Phase, generation and since when: another one means that the row has moved meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +47,12 @@ class Report:
     restarted: list[int] = field(default_factory=list)
     running: list[int] = field(default_factory=list)
     vanished: list[int] = field(default_factory=list)
-    moved: list[int] = field(default_factory=list)
+    here: dict[int, vm.Vm] = field(default_factory=dict)
+    """Instances of other hosts, each with the VM of its GUID on this one."""
+    arrived: bool = False
+    """Some of them are to be followed here."""
+    marks: dict[int, Mark] = field(default_factory=dict)
+    """Rows as they were before the host was asked."""
     foreign_vms: int = 0
     foreign_memory_bytes: int = 0
     strays: list[str] = field(default_factory=list)
@@ -72,7 +68,7 @@ class Report:
             or self.restarted
             or self.running
             or self.vanished
-            or self.moved
+            or self.arrived
         )
 
 
@@ -83,6 +79,7 @@ class _Known:
     key: int
     id: str
     phase: lifecycle.Phase
+    generation: int
     phase_since: dt.datetime
     vm_id: str | None
     host_key: int
@@ -90,16 +87,36 @@ class _Known:
     heartbeat: str | None
     host_boot_time: dt.datetime | None
     addresses: list[str] | None
+    looked_at: dt.datetime | None
+
+    @property
+    def mark(self) -> Mark:
+        return self.phase, self.generation, self.phase_since
+
+    @property
+    def is_missed(self) -> bool:
+        return self.looked_at is not None and self.vm_state is None
 
 
 class Watch:
     """The memory that one driver keeps of its host between surveys."""
 
-    def __init__(self, host_key: int, deployment: str) -> None:
+    def __init__(self, host_key: int, deployment: str, settings: Settings) -> None:
         self._host_key = host_key
         self._deployment = deployment
+        self._settings = settings
+        self._marks: dict[int, Mark] = {}
         self._off: set[int] = set()
-        self._missing: dict[int, dt.datetime] = {}
+
+    def begin(self, session: Session) -> None:
+        """Note the rows as they are, before the host is asked: a later survey speaks of others."""
+        instance = models.Instance
+        query = sa.select(
+            instance.key, instance.phase, instance.generation, instance.phase_since
+        ).where(instance.host_key == self._host_key, instance.phase != "terminated")
+        self._marks = {
+            key: (phase, number, at) for key, phase, number, at in session.execute(query)
+        }
 
     def compare(
         self, session: Session, survey: Survey, addresses: Mapping[str, list[str]]
@@ -108,34 +125,49 @@ class Watch:
 
         Reads only.
         """
-        report = Report()
+        report = Report(marks=self._marks)
         seen = {one.id: one for one in survey.vms}
         rows = _rows(session, self._host_key, list(seen))
         self._count_others(rows, survey, report)
-        off, missing = set[int](), dict[int, dt.datetime]()
+        off, missed = set[int](), False
         for row in rows:
             one = seen.get(row.vm_id) if row.vm_id else None
-            if one is not None and row.host_key != self._host_key:
-                report.moved.append(row.key)
+            if row.host_key != self._host_key:
+                if one is not None:
+                    report.here[row.key] = one
+                    report.arrived |= stands_here(session, self._host_key, row.key, one)
+                continue
             if one is not None and _changed(row, one, survey, addresses):
                 report.looks[row.key] = one
-            if row.phase in lifecycle.WORKING or row.phase_since >= survey.started_at:
+            if row.mark != self._marks.get(row.key):
                 continue
             if one is None:
-                if row.host_key == self._host_key and row.vm_id is not None:
-                    missing[row.key] = self._missing.get(row.key, survey.started_at)
+                missed |= self._miss(session, row, survey, report)
+            elif row.phase in lifecycle.WORKING:
+                continue
             elif one.state in vm.OFF_STATES and row.phase == "running":
                 off.add(row.key)
                 if row.key in self._off:
                     self._explain(row, one, survey, report)
             elif one.state in vm.RUNNING_STATES and row.phase == "stopped":
                 report.running.append(row.key)
-        report.unsettled = bool(off - self._off) or bool(missing)
-        for key, since in missing.items():
-            if key in self._missing and not _may_be_elsewhere(session, self._host_key, since):
-                report.vanished.append(key)
-        self._off, self._missing = off, missing
+        report.unsettled = bool(off - self._off) or missed
+        self._off = off
         return report
+
+    def _miss(self, session: Session, row: _Known, survey: Survey, report: Report) -> bool:
+        """Consider a VM that is not there; answer whether that waits for another survey."""
+        uptime = survey.local_time - survey.boot_time
+        if row.vm_id is None or uptime.total_seconds() < _patience(self._settings):
+            return False  # a host that has just started may not have loaded all of its VMs
+        if not row.is_missed or (row.looked_at or survey.started_at) > survey.started_at:
+            report.looks[row.key] = None  # anew after a clock was set back: it never ends else
+            return True
+        if row.phase in lifecycle.WORKING:
+            return False
+        if is_gone(session, row.key, self._settings, survey.started_at):
+            report.vanished.append(row.key)
+        return True
 
     def _explain(self, row: _Known, one: vm.Vm, survey: Survey, report: Report) -> None:
         before = row.host_boot_time
@@ -164,73 +196,6 @@ class Watch:
                 report.foreign_memory_bytes += one.memory_bytes
 
 
-def apply(
-    session: Session,
-    host_key: int,
-    report: Report,
-    survey: Survey,
-    endings: Mapping[str, tuple[Ending, dt.datetime]],
-    addresses: Mapping[str, list[str]],
-    now: dt.datetime,
-) -> list[tuple[str, lifecycle.Found]]:
-    """Write what a survey found; returns the instances that it moved."""
-    _note_host(session, host_key, report, survey, now)
-    for key in report.moved:
-        session.execute(
-            sa.update(models.Instance).where(models.Instance.key == key).values(host_key=host_key)
-        )
-        session.execute(
-            sa.update(models.Volume)
-            .where(models.Volume.instance_key == key)
-            .values(host_key=host_key)
-        )
-    for key, one in report.looks.items():
-        _note_look(session, key, one, survey, addresses, now)
-    moved: list[tuple[str, lifecycle.Found]] = []
-    for ended in report.ended:
-        _move(session, ended.key, *_meaning(session, ended, endings), survey, now, moved)
-    for key in report.restarted:
-        _move(session, key, "host-restarted", None, survey, now, moved)
-    for key in report.running:
-        _move(session, key, "seen-running", None, survey, now, moved)
-    for key in report.vanished:
-        _move(session, key, "vanished", VANISHED, survey, now, moved)
-    return moved
-
-
-def _meaning(
-    session: Session, ended: Ended, endings: Mapping[str, tuple[Ending, dt.datetime]]
-) -> tuple[lifecycle.Found, tuple[str, str]]:
-    ending, at = endings.get(ended.vm_id, (None, ended.since))
-    if ending is None or at < ended.since - dt.timedelta(minutes=5):
-        return "guest-stopped", GUEST_SHUTDOWN  # nobody knows: never terminate on a guess
-    if ending != "guest":
-        return "guest-stopped", HOST_STOP
-    behavior = session.scalar(
-        sa.select(models.Instance.shutdown_behavior).where(models.Instance.key == ended.key)
-    )
-    return ("guest-left" if behavior == "terminate" else "guest-stopped"), GUEST_SHUTDOWN
-
-
-def _move(
-    session: Session,
-    key: int,
-    found: lifecycle.Found,
-    reason: tuple[str, str] | None,
-    survey: Survey,
-    now: dt.datetime,
-    moved: list[tuple[str, lifecycle.Found]],
-) -> None:
-    instance = session.get_one(models.Instance, key)
-    if instance.phase_since >= survey.started_at:
-        return  # the owner was quicker
-    try:
-        intents.move(session, instance, found, reason, now)
-    except lifecycle.Refused:
-        return
-    moved.append((instance.id, found))
-
-
 def _rows(session: Session, host_key: int, seen: Sequence[str]) -> Sequence[_Known]:
     """Instances of this host, and those of others whose VM stands here now."""
     instance, look = models.Instance, models.Look
@@ -239,6 +204,7 @@ def _rows(session: Session, host_key: int, seen: Sequence[str]) -> Sequence[_Kno
             instance.key,
             instance.id,
             instance.phase,
+            instance.generation,
             instance.phase_since,
             instance.vm_id,
             instance.host_key,
@@ -246,12 +212,16 @@ def _rows(session: Session, host_key: int, seen: Sequence[str]) -> Sequence[_Kno
             look.heartbeat,
             look.host_boot_time,
             look.addresses,
+            look.changed_at.label("looked_at"),
         )
         .select_from(instance)
         .outerjoin(look, look.instance_key == instance.key)
         .where(instance.phase != "terminated")
     )
-    here = [_Known(*row) for row in session.execute(query.where(instance.host_key == host_key))]
+    here = [
+        _Known(**row._mapping)
+        for row in session.execute(query.where(instance.host_key == host_key))
+    ]
     known = {row.vm_id for row in here}
     others = [guid for guid in seen if guid not in known]
     guests: list[_Known] = []
@@ -259,7 +229,7 @@ def _rows(session: Session, host_key: int, seen: Sequence[str]) -> Sequence[_Kno
         part = query.where(
             instance.host_key != host_key, instance.vm_id.in_(others[start : start + 500])
         )
-        guests.extend(_Known(*row) for row in session.execute(part))
+        guests.extend(_Known(**row._mapping) for row in session.execute(part))
     return [*here, *guests]
 
 
@@ -273,65 +243,52 @@ def _changed(row: _Known, one: vm.Vm, survey: Survey, addresses: Mapping[str, li
     return row.host_boot_time is None or abs(survey.boot_time - row.host_boot_time) > _RESTARTED_BY
 
 
-def _may_be_elsewhere(session: Session, host_key: int, since: dt.datetime) -> bool:
-    """Whether a host where a VM of this one may have moved has not been seen whole since then."""
-    here = session.get_one(models.Host, host_key)
+def stands_here(session: Session, host_key: int, key: int, here: vm.Vm) -> bool:
+    """Tell whether the VM that this host shows is the instance of another host, and no copy.
+
+    One that its own host still shows is a copy: what Hyper-V Replica keeps has the same GUID. Of
+    a host that is silent nobody knows what it has, but what works here is no mere copy.
+    """
+    instance = session.get_one(models.Instance, key)
+    if instance.phase == "terminated" or instance.host_key == host_key:
+        return False
+    look = session.get(models.Look, key)
+    if look is not None and look.vm_state is None:
+        return True
+    there = session.get_one(models.Host, instance.host_key)
+    return here.state not in vm.OFF_STATES and (there.state == "removed" or not there.reachable)
+
+
+def is_gone(session: Session, key: int, settings: Settings, now: dt.datetime) -> bool:
+    """Tell whether an instance's VM, which is not on its host, is on no other one either.
+
+    Its own host was seen without it long enough ago, and every host where it may have moved was
+    seen whole since then: what it shows of the VM was taken over in the same transaction.
+    """
+    look = session.get(models.Look, key)
+    if look is None or look.vm_state is not None:
+        return False
+    if (now - look.changed_at).total_seconds() < _patience(settings):
+        return False
+    instance = session.get_one(models.Instance, key)
+    here = session.get_one(models.Host, instance.host_key)
     others = session.scalars(
         sa.select(models.Host).where(
-            models.Host.key != host_key,
+            models.Host.key != here.key,
             models.Host.state != "removed",
             models.Host.region == here.region,
             models.Host.zone_letter == here.zone_letter,
         )
     )
-    return any(
-        not one.reachable or one.surveyed_at is None or one.surveyed_at <= since for one in others
+    return all(
+        one.reachable
+        and one.surveyed_at is not None
+        # A time that is still to come was told by a clock that has been set back.
+        and look.changed_at < one.surveyed_at <= now
+        for one in others
     )
 
 
-def may_be_elsewhere(session: Session, intent: intents.Intent) -> bool:
-    """Tell a step's driver whether a VM that is not on its host may still be on another."""
-    return _may_be_elsewhere(session, intent.host_key, intent.since)
-
-
-def _note_host(
-    session: Session, host_key: int, report: Report, survey: Survey, now: dt.datetime
-) -> None:
-    session.execute(
-        sa.update(models.Host)
-        .where(models.Host.key == host_key)
-        .values(
-            reachable=True,
-            trouble=None,
-            surveyed_at=survey.started_at,
-            boot_time=survey.boot_time,
-            processors=survey.processors,
-            memory_bytes=survey.memory_bytes,
-            free_memory_bytes=survey.free_memory_bytes,
-            free_disk_bytes=survey.free_disk_bytes,
-            switches=list(survey.switches),
-            foreign_vms=report.foreign_vms,
-            foreign_memory_bytes=report.foreign_memory_bytes,
-        )
-    )
-
-
-def _note_look(
-    session: Session,
-    key: int,
-    one: vm.Vm | None,
-    survey: Survey,
-    addresses: Mapping[str, list[str]],
-    now: dt.datetime,
-) -> None:
-    look = session.get(models.Look, key)
-    if look is None:
-        look = models.Look(instance_key=key, addresses=[])
-        session.add(look)
-    look.changed_at = now
-    look.vm_state = one.state if one else None
-    look.heartbeat = one.heartbeat if one else None
-    if one is not None:
-        look.addresses = addresses.get(one.id, look.addresses)
-        if one.state not in vm.OFF_STATES:
-            look.host_boot_time = survey.boot_time
+def _patience(settings: Settings) -> float:
+    """Seconds that a VM may be out of sight: as long as surveys may be apart."""
+    return settings.survey_longest_seconds

@@ -1,0 +1,163 @@
+"""Writes what a survey of a host found, and moves the rows that nobody has moved meanwhile.
+
+Source: docs/architecture.md, "Survey" and "Power".
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+from typing import Final, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from state import lifecycle, models
+from translators.ec2.instances import intents
+from translators.ec2.instances.surveys import Ended, Report, stands_here
+from translators.hyperv import vm
+from translators.hyperv.survey import Ending, Survey
+
+GUEST_SHUTDOWN: Final = (
+    "Client.InstanceInitiatedShutdown",
+    "Client.InstanceInitiatedShutdown: Instance initiated shutdown",
+)
+HOST_STOP: Final = (
+    "Server.ScheduledStop",
+    "Server.ScheduledStop: Stopped by an administrator of the host",
+)
+VANISHED: Final = (
+    "Server.InternalError",
+    "Server.InternalError: The virtual machine was removed from its host",
+)
+_LATE_BY: Final = dt.timedelta(seconds=60)
+"""By so much an event may seem older than it is."""
+
+Moved = tuple[str, lifecycle.Found | Literal["moved-here"]]
+"""An instance's id, and what was found."""
+
+
+def apply(
+    session: Session,
+    host_key: int,
+    report: Report,
+    survey: Survey,
+    endings: Mapping[str, tuple[Ending, dt.datetime]],
+    addresses: Mapping[str, list[str]],
+    now: dt.datetime,
+) -> list[Moved]:
+    """Write what a survey found; returns the instances that it moved."""
+    _note_host(session, host_key, report, survey, now)
+    for key, one in report.looks.items():
+        _note_look(session, host_key, key, one, survey, addresses, now)
+    findings: list[tuple[int, lifecycle.Found, tuple[str, str] | None]] = [
+        *((one.key, *_meaning(session, one, endings, survey)) for one in report.ended),
+        *((key, "host-restarted", None) for key in report.restarted),
+        *((key, "seen-running", None) for key in report.running),
+        *((key, "vanished", VANISHED) for key in report.vanished),
+    ]
+    moved: list[Moved] = []
+    for key, found, reason in findings:
+        instance = _unmoved(session, host_key, key, report)
+        if instance is None:
+            continue  # its owner, or another host, was quicker
+        intents.move(session, instance, found, reason, now)
+        if found == "host-restarted":
+            _note_boot(session, key, survey)  # it is seen to once
+        moved.append((instance.id, found))
+    for key, here in report.here.items():
+        taken = _take_over(session, host_key, key, here)
+        if taken is not None:
+            _note_boot(session, key, survey)
+            moved.append((taken, "moved-here"))
+    return moved
+
+
+def _meaning(
+    session: Session,
+    ended: Ended,
+    endings: Mapping[str, tuple[Ending, dt.datetime]],
+    survey: Survey,
+) -> tuple[lifecycle.Found, tuple[str, str]]:
+    ending, at = endings.get(ended.vm_id, (None, ended.since))
+    host_is_ahead_by = survey.local_time - survey.started_at
+    if ending is None or at - host_is_ahead_by < ended.since - _LATE_BY:
+        return "guest-stopped", GUEST_SHUTDOWN  # nobody knows: never terminate on a guess
+    if ending != "guest":
+        return "guest-stopped", HOST_STOP
+    behavior = session.scalar(
+        sa.select(models.Instance.shutdown_behavior).where(models.Instance.key == ended.key)
+    )
+    return ("guest-left" if behavior == "terminate" else "guest-stopped"), GUEST_SHUTDOWN
+
+
+def _unmoved(session: Session, host_key: int, key: int, report: Report) -> models.Instance | None:
+    """The row, if it is still as it was before the survey began."""
+    instance = session.get_one(models.Instance, key)
+    mark = (instance.phase, instance.generation, instance.phase_since)
+    return instance if (instance.host_key, mark) == (host_key, report.marks.get(key)) else None
+
+
+def _take_over(session: Session, host_key: int, key: int, here: vm.Vm) -> str | None:
+    """Let the instance be this host's if its VM stands here now; answer its id then."""
+    if not stands_here(session, host_key, key, here):
+        return None
+    instance = session.get_one(models.Instance, key)
+    instance.host_key = host_key
+    session.execute(
+        sa.update(models.Volume).where(models.Volume.instance_key == key).values(host_key=host_key)
+    )
+    return instance.id
+
+
+def _note_host(
+    session: Session, host_key: int, report: Report, survey: Survey, now: dt.datetime
+) -> None:
+    session.execute(
+        sa.update(models.Host)
+        .where(models.Host.key == host_key)
+        .values(
+            reachable=True,
+            trouble=None,
+            surveyed_at=survey.started_at,
+            boot_time=survey.boot_time,
+            processors=survey.processors,
+            memory_bytes=survey.memory_bytes,
+            free_memory_bytes=survey.free_memory_bytes,
+            free_disk_bytes=survey.free_disk_bytes,
+            switches=list(survey.switches),
+            foreign_vms=report.foreign_vms,
+            foreign_memory_bytes=report.foreign_memory_bytes,
+        )
+    )
+
+
+def _note_boot(session: Session, key: int, survey: Survey) -> None:
+    look = session.get(models.Look, key)
+    if look is not None:
+        look.host_boot_time = survey.boot_time
+
+
+def _note_look(
+    session: Session,
+    host_key: int,
+    key: int,
+    one: vm.Vm | None,
+    survey: Survey,
+    addresses: Mapping[str, list[str]],
+    now: dt.datetime,
+) -> None:
+    instance = session.get_one(models.Instance, key)
+    if instance.phase == "terminated" or instance.host_key != host_key:
+        return
+    look = session.get(models.Look, key)
+    if look is None:
+        look = models.Look(instance_key=key, addresses=[])
+        session.add(look)
+    look.changed_at = now
+    look.vm_state = one.state if one else None
+    look.heartbeat = one.heartbeat if one else None
+    if one is not None:
+        look.addresses = addresses.get(one.id, look.addresses)
+        if one.state not in vm.OFF_STATES:
+            look.host_boot_time = survey.boot_time
