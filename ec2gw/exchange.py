@@ -51,7 +51,12 @@ class Exchange:
 
 def broken() -> Response:
     """Answer for a pipeline that failed as a whole; nothing is known of the request."""
-    error, request_id = errors.internal_error(), str(uuid.uuid4())
+    return refused(errors.internal_error())
+
+
+def refused(error: errors.Ec2Error) -> Response:
+    """Answer a request that does not get as far as the pipeline."""
+    request_id = str(uuid.uuid4())
     body = render.error("ec2", error.code, error.message, request_id, error.status)
     return respond(request_id, error.status, body)
 

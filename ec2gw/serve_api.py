@@ -2,10 +2,8 @@
 
 ``python -m ec2gw.serve_api --data DIR --socket FD``, started by `ec2gw serve`, which holds the
 listening socket: while this process is being started again, clients wait and are not refused. One
-worker in this very process; threads to receive with, of which a few work at a time; the one
-writer of the store is here.
-
-It is started before all that it needs is there, and waits at a gate once it is ready itself.
+worker in this very process; a thread for each connection to receive with, of which a few work at a
+time; the one writer of the store is here.
 
 Source: granian, "Workers and threads", "SSL"; Python documentation, "gc.freeze".
 """
@@ -18,9 +16,10 @@ import gc
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,16 +30,17 @@ from granian.net import SocketHolder  # type: ignore[attr-defined]
 from granian.server.common import AbstractServer
 from granian.server.mt import MTServer
 
-from ec2gw import children, config, inventory, logs, pipeline, web
+from ec2gw import children, config, connections, inventory, logs, pipeline, web
 from ec2gw.auth.accounts import Accounts
 from ec2gw.engine import wake
-from ec2gw.wire import model
 from state import stop_points
 from state.secrets import Vault
 from state.store import Store
 from translators import registry
 
-RECEIVING_THREADS: Final = 64
+CONNECTIONS: Final = 512
+"""At most, and a thread for each: one that only receives takes no more than its stack."""
+SILENT_SECONDS: Final = 5
 WORKING_THREADS: Final = 8
 _BACKLOG: Final = 1024
 _GC_THRESHOLD: Final = 20_000
@@ -73,8 +73,10 @@ class Server(MTServer):
         self._shd = holder(self._descriptor, False, _BACKLOG)
 
 
-def application(resolved: config.Config, store: Store) -> flask.Flask:
-    """Join the parts of the API for that configuration."""
+def application(
+    resolved: config.Config, store: Store, make_room: Callable[[], object] = lambda: None
+) -> flask.Flask:
+    """Join the parts of the API for that configuration; `make_room` is web's."""
     registry.load_families()
     vault = Vault(resolved.key_file)
     with store.read() as session:
@@ -92,7 +94,7 @@ def application(resolved: config.Config, store: Store) -> flask.Flask:
         wake=lambda host_keys: wake.ring(bell, host_keys),
         sigv2=resolved.sigv2 or settings.laboratory,
     )
-    return web.application(gateway, WORKING_THREADS)
+    return web.application(gateway, WORKING_THREADS, make_room)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -100,24 +102,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="ec2gw.serve_api")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--socket", type=int, required=True)
-    parser.add_argument("--gate", type=int)
     options = parser.parse_args(arguments)
     resolved = config.resolved(options.data)
     logs.begin("api", resolved.log_level)
     stop_points.arm("api")
-    registry.load_families()
-    model.service("ec2")  # else the first request would wait for it
-    if options.gate is not None and not children.passed(options.gate):
-        return 1
     store = Store(resolved.database)
-    app = application(resolved, store)
+    with socket.socket(fileno=os.dup(options.socket)) as listening:
+        accepted = connections.Connections(listening.getsockname()[1], CONNECTIONS)
+    app = application(resolved, store, lambda: accepted.give_up(SILENT_SECONDS))
     gc.collect()
     gc.freeze()  # what was made until now lives as long as the process
     gc.set_threshold(_GC_THRESHOLD)
     threading.Thread(target=_follow, args=(parent,), name="parent-watch", daemon=True).start()
+    accepted.watch()
     server = Server(
         options.socket,
-        blocking_threads=RECEIVING_THREADS,
+        blocking_threads=CONNECTIONS,
+        backpressure=CONNECTIONS,
         backlog=_BACKLOG,
         websockets=False,
         http=HTTPModes.http1,

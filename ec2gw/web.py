@@ -9,6 +9,7 @@ Source: Flask, "Application Structure and Lifecycle", `Flask.wsgi_app`; PEP 3333
 
 from __future__ import annotations
 
+import dataclasses
 import http
 import logging
 import threading
@@ -21,6 +22,8 @@ from werkzeug.routing import Rule
 
 from ec2gw import exchange, pipeline
 from ec2gw.auth.request import Request
+from translators import errors
+from translators.errors import Ec2Error
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import InputStream, StartResponse, WSGIEnvironment
@@ -30,17 +33,29 @@ _log = logging.getLogger("ec2gw.web")
 Wsgi = Callable[["WSGIEnvironment", "StartResponse"], Iterable[bytes]]
 _DISCARDED_BYTES: Final = 16 * 1024 * 1024
 _PIECE_BYTES: Final = 64 * 1024
+_LARGE_BYTES: Final = 64 * 1024
+"""More is announced by no usual request: user data has 16 KB."""
+_LARGE_AT_ONCE: Final = 32
 _STATUS_LINES: Final = {
     status.value: f"{status.value} {status.phrase}" for status in http.HTTPStatus
 }
 
 
-def application(gateway: pipeline.Gateway, at_once: int = 8) -> flask.Flask:
+class _Cut(Exception):
+    """The body ended before its announced end: its client is gone, or was given up."""
+
+
+def application(
+    gateway: pipeline.Gateway, at_once: int = 8, make_room: Callable[[], object] = lambda: None
+) -> flask.Flask:
     """Make the application; `at_once` requests are worked on, others only received.
 
-    A client that sends slowly keeps one of the server's threads; it must not keep the service.
+    A client that sends slowly keeps one of the server's threads; it must not keep the service, nor
+    its memory: of large bodies only so many are received at once. `make_room` is called when no
+    more will do.
     """
     working = threading.BoundedSemaphore(at_once)
+    large = threading.BoundedSemaphore(_LARGE_AT_ONCE)
     app = flask.Flask("ec2gw", static_folder=None, template_folder=None)
     # Rules without methods take all of them, and none may redirect: that would be HTML.
     app.url_map.merge_slashes = False
@@ -49,7 +64,22 @@ def application(gateway: pipeline.Gateway, at_once: int = 8) -> flask.Flask:
     app.url_map.add(Rule("/<path:path>", endpoint="any"))
 
     def work(environ: WSGIEnvironment) -> exchange.Response:
-        received = _receive(environ)
+        if not _is_large(environ):
+            return serve(environ)
+        if not large.acquire(blocking=False):
+            make_room()
+            _discard(environ["wsgi.input"])
+            return exchange.refused(errors.unavailable())
+        try:
+            return serve(environ)
+        finally:
+            large.release()
+
+    def serve(environ: WSGIEnvironment) -> exchange.Response:
+        try:
+            received = _receive(environ)
+        except _Cut:
+            return exchange.refused(Ec2Error("InvalidRequest", "The request's body is cut off."))
         with working:
             return gateway.answer(received)
 
@@ -60,9 +90,8 @@ def application(gateway: pipeline.Gateway, at_once: int = 8) -> flask.Flask:
         if (error.code or 500) >= 500:  # flask has logged what it was
             return _send(exchange.broken())
         # What werkzeug cannot route or read, an odd path or Host, is for the pipeline to refuse.
-        received = _receive(flask.request.environ)
-        lost = Request(received.method, "?", "", received.headers, b"", received.remote)
-        return _send(gateway.answer(lost))
+        lost = _received(flask.request.environ, b"")
+        return _send(gateway.answer(dataclasses.replace(lost, path="?", query="")))
 
     app.view_functions["any"] = answer
     app.register_error_handler(HTTPException, refuse)
@@ -89,6 +118,10 @@ def _past(routed: Wsgi, work: Callable[[WSGIEnvironment], exchange.Response]) ->
 
 
 def _receive(environ: WSGIEnvironment) -> Request:
+    return _received(environ, _read(environ))
+
+
+def _received(environ: WSGIEnvironment, body: bytes | None) -> Request:
     headers = {
         name[5:].replace("_", "-").lower(): value
         for name, value in environ.items()
@@ -102,21 +135,39 @@ def _receive(environ: WSGIEnvironment) -> Request:
         path=environ.get("PATH_INFO", ""),
         query=environ.get("QUERY_STRING", ""),
         headers=headers,
-        body=_read(environ),
+        body=body,
         remote=environ.get("REMOTE_ADDR", ""),
     )
 
 
-def _read(environ: WSGIEnvironment) -> bytes | None:
-    """Read the body; None when it is larger than is taken, whether that was announced or not."""
-    limit = pipeline.BODY_LIMIT_BYTES
+def _announced(environ: WSGIEnvironment) -> int | None:
+    """Answer the body's announced length, more than is taken for one that is absurd."""
     announced = environ.get("CONTENT_LENGTH") or ""
+    if not announced.isdecimal():
+        return None
+    return int(announced) if len(announced) < 10 else pipeline.BODY_LIMIT_BYTES + 1
+
+
+def _is_large(environ: WSGIEnvironment) -> bool:
+    length = _announced(environ)
+    if length is None:
+        return "HTTP_TRANSFER_ENCODING" in environ
+    return _LARGE_BYTES < length <= pipeline.BODY_LIMIT_BYTES
+
+
+def _read(environ: WSGIEnvironment) -> bytes | None:
+    """Read the body; None when it is larger than is taken, whether that was announced or not.
+
+    :raises _Cut: what is left of one request could be another
+    """
+    limit = pipeline.BODY_LIMIT_BYTES
+    announced = _announced(environ)
     stream = environ["wsgi.input"]
-    if announced.isdecimal():
-        if len(announced) > 9 or int(announced) > limit:
+    if announced is not None:
+        if announced > limit:
             _discard(stream)
             return None
-        limit = int(announced)
+        limit = announced
     elif not environ.get("wsgi.input_terminated"):
         return b""  # a server that would wait for ever for the end of nothing
     body = b""
@@ -125,6 +176,8 @@ def _read(environ: WSGIEnvironment) -> bytes | None:
         if not piece:
             break
         body += piece
+    if announced is not None and len(body) < announced:
+        raise _Cut
     if len(body) <= pipeline.BODY_LIMIT_BYTES:
         return body
     _discard(stream)

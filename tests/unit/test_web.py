@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from xml.etree import ElementTree
 
 import pytest
@@ -133,6 +135,57 @@ def test_a_body_announced_too_large_is_taken_off_the_wire_within_bounds_and_not_
         run_wsgi_app(app, environ)
         assert stream.tell() == min(sent, 16 * BODY_LIMIT_BYTES)
     assert [request.body for request in eyes.seen] == [None, None]
+
+
+def test_a_body_that_ends_before_its_announced_end_is_no_request() -> None:
+    eyes = Eyes()
+    app = web.application(eyes)  # type: ignore[arg-type]
+    environ = EnvironBuilder(method="POST").get_environ()
+    cut = io.BytesIO(b"Action=TerminateInstances&InstanceId.1=i-0")
+    environ |= {"wsgi.input": cut, "CONTENT_LENGTH": "100"}
+    body, status, _ = run_wsgi_app(app, environ)
+    assert status.startswith("400")
+    assert ElementTree.fromstring(b"".join(body)).findtext(".//Code") == "InvalidRequest"
+    assert eyes.seen == []
+
+
+class Slow(io.BytesIO):
+    """A body whose sender waits before its end."""
+
+    def __init__(self, body: bytes) -> None:
+        super().__init__(body)
+        self.begun = threading.Event()
+        self.go_on = threading.Event()
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        self.begun.set()
+        assert self.go_on.wait(20)
+        return super().read(size)
+
+
+def test_of_large_bodies_only_so_many_are_received_at_once() -> None:
+    eyes = Eyes()
+    asked: list[None] = []
+    app = web.application(eyes, make_room=lambda: asked.append(None))  # type: ignore[arg-type]
+
+    def post(stream: io.BytesIO) -> str:
+        environ = EnvironBuilder(method="POST").get_environ()
+        length = str(len(stream.getvalue()))
+        return run_wsgi_app(app, {**environ, "wsgi.input": stream, "CONTENT_LENGTH": length})[1]
+
+    large = b"x" * (64 * 1024 + 1)
+    slow = [Slow(large) for _ in range(32)]
+    with ThreadPoolExecutor(len(slow)) as pool:
+        answers = [pool.submit(post, one) for one in slow]
+        assert all(one.begun.wait(20) for one in slow)
+        assert post(io.BytesIO(large)).startswith("503")
+        assert len(asked) == 1
+        assert post(io.BytesIO(large[:-1])).startswith("200")
+        for one in slow:
+            one.go_on.set()
+        assert {answer.result(20)[:3] for answer in answers} == {"200"}
+    assert post(io.BytesIO(large)).startswith("200")
+    assert len(asked) == 1
 
 
 def test_what_was_received_is_handed_on_as_it_came() -> None:
