@@ -5,6 +5,8 @@ listening socket: while this process is being started again, clients wait and ar
 worker in this very process; a thread for each connection to receive with, of which a few work at a
 time; the one writer of the store is here.
 
+It is started before all that it needs is there, and waits at a gate once it is ready itself.
+
 Source: granian, "Workers and threads", "SSL"; Python documentation, "gc.freeze".
 """
 
@@ -33,6 +35,7 @@ from granian.server.mt import MTServer
 from ec2gw import children, config, connections, inventory, logs, pipeline, web
 from ec2gw.auth.accounts import Accounts
 from ec2gw.engine import wake
+from ec2gw.wire import model
 from state import stop_points
 from state.secrets import Vault
 from state.store import Store
@@ -102,10 +105,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="ec2gw.serve_api")
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--socket", type=int, required=True)
+    parser.add_argument("--gate", type=int)
     options = parser.parse_args(arguments)
     resolved = config.resolved(options.data)
     logs.begin("api", resolved.log_level)
     stop_points.arm("api")
+    registry.load_families()
+    model.service("ec2")  # else the first request would wait for it
+    if options.gate is not None and not children.passed(options.gate):
+        return 1
     store = Store(resolved.database)
     with socket.socket(fileno=os.dup(options.socket)) as listening:
         accepted = connections.Connections(listening.getsockname()[1], CONNECTIONS)
