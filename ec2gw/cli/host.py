@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import os
 import re
 from pathlib import Path, PureWindowsPath
 from typing import Any
@@ -14,11 +13,11 @@ import rich.table
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from ec2gw.cli import signing_in
 from ec2gw.cli.opening import Failed, configured, data_option, opened, opened_for_hosts
 from state import models
 from state.secrets import host_context
 
-SECRET_VARIABLE = "EC2GW_HOST_SECRET"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ZONE = re.compile(r"[a-z]{2,}(-[a-z0-9]+)+[a-z]")
 
@@ -42,12 +41,13 @@ def host() -> None:
 @click.option(
     "--secret-file",
     type=click.Path(path_type=Path),
-    help=f"Its password; else ${SECRET_VARIABLE}, else it is asked for.",
+    help=f"Its password; else ${signing_in.SECRET_VARIABLE}, else it is asked for.",
 )
 @click.option("--root", default="C:\\ec2gw", show_default=True, help="The folder that is ours.")
 @click.option("--ca-file", type=click.Path(exists=True), help="PEM of who signed the host.")
 @click.option("--certificate-file", type=click.Path(exists=True), help="Ours, for certificate.")
 @click.option("--key-file", type=click.Path(exists=True), help="Its key.")
+@click.option("--keytab-file", type=click.Path(exists=True), help="For kerberos, no password.")
 @click.option("--allow-ntlm-over-http", is_flag=True, help="Messages are encrypted by NTLM.")
 @data_option
 def add(
@@ -61,6 +61,7 @@ def add(
     ca_file: str | None,
     certificate_file: str | None,
     key_file: str | None,
+    keytab_file: str | None,
     allow_ntlm_over_http: bool,
     data: Path | None,
     file: Path | None,
@@ -73,17 +74,18 @@ def add(
     folder = PureWindowsPath(root)
     if not folder.is_absolute() or len(folder.drive) != 2 or ".." in folder.parts:
         raise Failed(f"{root!r} is no folder on a local drive, such as C:\\ec2gw")
-    # Kerberos without a user takes the tickets of the service's own account.
-    needs_none = transport == "certificate" or (transport == "kerberos" and not username)
-    secret = None if needs_none else _secret(name, secret_file)
     options: dict[str, Any] = {
         "ca_file": _absolute(ca_file),
         "certificate_file": _absolute(certificate_file),
         "key_file": _absolute(key_file),
+        "keytab_file": _absolute(keytab_file),
+        "allow_ntlm_over_http": allow_ntlm_over_http,
     }
     options = {key: value for key, value in options.items() if value}
-    if allow_ntlm_over_http:
-        options["allow_ntlm_over_http"] = True
+    way_in = signing_in.checked(url, transport, username, options)
+    secret = signing_in.secret(name, secret_file) if way_in.takes_password else None
+    if secret_file is not None and secret is None:
+        raise Failed("a password is not used to sign in this way: leave --secret-file out")
     resolved = configured(file, data=str(data.absolute()) if data else None)
     with opened_for_hosts(resolved) as (store, vault):
         sealed = vault.seal(secret.encode(), host_context(name)) if secret else None
@@ -101,7 +103,7 @@ def add(
             row.secret, row.options, row.root = sealed, options, str(folder)
             row.state = "active"
             session.flush()
-            _address(row, vault)
+            address_of(row, vault)
 
         store.write(work)
     click.echo(f"added {name}; now: ec2gw host check {name}")
@@ -144,11 +146,11 @@ def check(name: str, data: Path | None, file: Path | None) -> int:
     resolved = configured(file, data=str(data.absolute()) if data else None)
     with opened(resolved) as (store, vault):
         with store.read() as session:
-            row = _find(session, name)
+            row = find(session, name)
             network = models.Network
             here = (network.region == row.region, network.zone_letter == row.zone_letter)
             switches = sorted(set(session.scalars(sa.select(network.switch).where(*here))))
-            address, root = _address(row, vault), row.root
+            address, root = address_of(row, vault), row.root
         steps = probe.probe(address, root, switches=switches)
     table = rich.table.Table("step", "", "found", "what to do")
     for step in steps:
@@ -165,7 +167,7 @@ def remove(name: str, data: Path | None, file: Path | None) -> None:
     resolved = configured(file, data=str(data.absolute()) if data else None)
 
     def work(session: Session) -> None:
-        row = _find(session, name)
+        row = find(session, name)
         if row.laboratory:
             raise Failed(f"{name} is the laboratory's")
         instance = models.Instance
@@ -181,7 +183,7 @@ def remove(name: str, data: Path | None, file: Path | None) -> None:
     click.echo(f"removed {name}")
 
 
-def _find(session: Session, name: str) -> models.Host:
+def find(session: Session, name: str) -> models.Host:
     query = sa.select(models.Host).where(models.Host.name == name, models.Host.state != "removed")
     row = session.scalars(query).one_or_none()
     if row is None:
@@ -189,7 +191,7 @@ def _find(session: Session, name: str) -> models.Host:
     return row
 
 
-def _address(row: models.Host, vault: Any) -> Any:
+def address_of(row: models.Host, vault: Any) -> Any:
     """Make the link's address; the transport's rules are checked by that."""
     from ec2gw.engine import links  # heavy
     from ec2gw.winrm import endpoint
@@ -198,22 +200,6 @@ def _address(row: models.Host, vault: Any) -> Any:
         return links.address(row, vault)
     except endpoint.NotAllowed as error:
         raise Failed(str(error)) from None
-
-
-def _secret(name: str, file: Path | None) -> str:
-    """Read the password from where no other process can see it."""
-    if file is not None:
-        try:
-            secret = file.read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError) as error:
-            raise Failed(f"{file}: {error}") from None
-    elif SECRET_VARIABLE in os.environ:
-        secret = os.environ[SECRET_VARIABLE]
-    else:
-        secret = click.prompt(f"password on {name}", hide_input=True, err=True)
-    if not secret:
-        raise Failed("the password is empty")
-    return secret
 
 
 def _absolute(path: str | None) -> str | None:

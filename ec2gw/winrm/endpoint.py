@@ -97,6 +97,12 @@ class HostAddress:
             raise NotAllowed("a keytab is for the transport kerberos only")
 
     @property
+    def takes_password(self) -> bool:
+        if self.transport == "kerberos":
+            return bool(self.username) and self.keytab_file is None
+        return self.transport != "certificate"
+
+    @property
     def is_tls(self) -> bool:
         return _split(self.url).scheme == "https"
 

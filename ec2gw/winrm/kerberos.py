@@ -27,7 +27,6 @@ import spnego.channel_bindings
 from ec2gw.winrm import endpoint, tls
 
 Credential = spnego.CredentialCache | spnego.KerberosKeytab | spnego.Password
-EXTRA = "ec2gw[kerberos]"
 _SCHEME = "negotiate"
 
 
@@ -51,7 +50,10 @@ def missing() -> str:
     """What is not installed, in a sentence; empty when all is there."""
     if all(importlib.util.find_spec(name) for name in ("gssapi", "krb5")):
         return ""
-    return f"signing in by Kerberos needs what is not installed here: pip install '{EXTRA}'"
+    return (
+        "Kerberos' libraries are not installed here: pip install 'pyspnego[kerberos]', which wants"
+        " gcc and libkrb5-dev; see docs/operations.md, Kerberos"
+    )
 
 
 def credential(address: endpoint.HostAddress, password: str | None) -> Credential:

@@ -241,7 +241,7 @@ def _negotiation(
 
 
 def _password(address: endpoint.HostAddress) -> str | None:
-    if address.transport == "certificate" or address.keytab_file is not None:
+    if not address.takes_password:
         return None
     if address.password is None:
         if address.transport == "kerberos":

@@ -146,5 +146,5 @@ def test_kerberos_without_its_libraries_says_what_to_install(
 ) -> None:
     monkeypatch.setitem(sys.modules, lacking, None)
     address = endpoint.HostAddress("http://127.0.0.1:9", "kerberos")
-    with pytest.raises(session.Unusable, match=r"pip install 'ec2gw\[kerberos\]'"):
+    with pytest.raises(session.Unusable, match=r"pip install 'pyspnego\[kerberos\]'"):
         session.Connection(address, timing.Timing()).create_shell()

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
+import shlex
+import shutil
 import ssl
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -43,6 +47,23 @@ def test_a_mapped_certificate_gets_in_whenever_the_host_asks_for_it(
     tls = authority.host()
     door = machine.door(tls=Tls(tls.certificate, tls.key, authority.file, newest))
     rig.works(way(door, authority, authority.client(rig.PRINCIPAL)))
+
+
+def test_the_certificate_that_the_documentation_makes_gets_in(
+    machine: Machine, authority: Authority, tmp_path: Path
+) -> None:
+    if shutil.which("openssl") is None:
+        pytest.skip("no openssl")
+    page = (Path(__file__).parents[3] / "docs" / "hyperv.md").read_text()
+    command = re.search(r"^    (openssl req (?:.*\\\n)*.*)$", page, re.MULTILINE)
+    assert command is not None
+    words = shlex.split(command[1].replace("\\\n", ""))
+    subprocess.run(words, cwd=tmp_path, check=True, capture_output=True, timeout=30)
+    files = (tmp_path / "ec2gw.pem", tmp_path / "ec2gw.key")
+    account = Account(rig.USER, rig.PASSWORD, rig.REALM, certificate="ec2gw@localhost")
+    tls = authority.host()
+    door = machine.door(account, tls=Tls(tls.certificate, tls.key, clients=files[0]))
+    rig.works(way(door, authority, files))
 
 
 def test_a_certificate_that_is_mapped_to_nobody_is_refused(
