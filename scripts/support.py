@@ -23,6 +23,7 @@ from typing import Final
 
 from ec2gw.wire import model
 from translators import filters, listing, registry
+from translators.ec2.images import refused
 from translators.ec2.instances import refusals
 from translators.ec2.nothing.asking import Nothing
 
@@ -39,10 +40,20 @@ TABLES: Final = {
     "MAPPING": ("BlockDeviceMappings[].", refusals.MAPPING),
     "METADATA": ("", refusals.METADATA),
     "MONITORING": ("", refusals.MONITORING),
+    "REGISTRATION": ("", refused.REGISTRATION),
+    "IMAGE_DISK": ("BlockDeviceMappings[].Ebs.", refused.IMAGE_DISK),
+    "DEREGISTRATION": ("", refused.DEREGISTRATION),
+    "IMAGE_ATTRIBUTES": ("", refused.IMAGE_ATTRIBUTES),
+    "PERMISSION": ("LaunchPermission.Add[].", refused.PERMISSION),
 }
-"""The tables of `refusals`: where their paths begin."""
+"""The families' tables of refusals: where their paths begin."""
 SENTENCES: Final = {
-    "_ON_THE_WIRE.get(name, name)": "",  # what the tables hold
+    "on_the_wire.get(name, name)": "",  # what the tables hold
+    "'Architecture'": "`Architecture` that no instance type has",
+    "'BlockDeviceMapping.1.Ebs.VolumeSize'": (
+        "`BlockDeviceMappings[].Ebs.VolumeSize` larger than a disk that is an image already"
+    ),
+    "'BootMode'": "`BootMode` (`uefi-preferred` only)",
     "'EnaSupport'": "`EnaSupport` (except `true`)",
     "'EnclaveOptions'": "`EnclaveOptions` (except `false`)",
     "'KeyFormat'": "`KeyFormat` (except `pem`)",
@@ -55,6 +66,7 @@ SENTENCES: Final = {
     "'NetworkInterface.2'": "more than one of `NetworkInterfaces`",
     "named": "",  # the same by another name
     "prefix + 'Ebs'": "`BlockDeviceMappings[].Ebs` of other devices than the root device",
+    "prefix + 'VirtualName'": "`BlockDeviceMappings[].VirtualName`",
 }
 """What `unsupported_operation` is called with elsewhere -> that in words.
 
@@ -285,7 +297,7 @@ def _follow(module: ModuleType, name: str, reached: Reached, seen: set[int]) -> 
     if node is None or isinstance(node, ast.ClassDef) or id(node) in seen:
         return
     seen.add(id(node))
-    if module is refusals and name in TABLES:
+    if name in TABLES and value is TABLES[name][1]:
         reached.tables.add(name)
         return  # words of what is refused are none of what is read
     if name.endswith("FILTERS") and isinstance(value, Mapping):

@@ -87,6 +87,8 @@ class Account(_Keyed, Base):
     name: Mapped[str] = mapped_column(unique=True)
     owner_alias: Mapped[str | None]  # "amazon" for the operator's account that owns public images
     made_by_request: Mapped[bool] = mapped_column(default=False)  # open mode makes them; capped
+    # May register any disk in the hosts' image store, whoever put it there.
+    image_store: Mapped[bool] = mapped_column(default=False, server_default="0")
     created_at: Mapped[dt.datetime]
 
 
@@ -308,7 +310,7 @@ class Image(_Resource, Base):
     description: Mapped[str | None]
     file_name: Mapped[str]  # below images/ of a host's root
     public: Mapped[bool] = mapped_column(default=False)
-    state: Mapped[str] = mapped_column(default="available")
+    state: Mapped[str] = mapped_column(default="available")  # deregistered: kept for its children
     architecture: Mapped[str] = mapped_column(default="x86_64")
     platform: Mapped[str | None]  # "windows", else None
     generation: Mapped[int]  # of the VM: 1 or 2
@@ -317,6 +319,22 @@ class Image(_Resource, Base):
     size_gib: Mapped[int]
     snapshot_id: Mapped[str]
     created_at: Mapped[dt.datetime]
+    # What its owner chose, shown and passed on to instances.
+    ena_support: Mapped[bool] = mapped_column(default=True, server_default="1")
+    volume_type: Mapped[str] = mapped_column(default="gp3", server_default="gp3")
+    delete_on_termination: Mapped[bool] = mapped_column(default=True, server_default="1")
+
+
+class ImagePermission(Base):
+    """An account that may launch somebody else's image."""
+
+    __tablename__ = "image_permission"
+    image_key: Mapped[int] = mapped_column(
+        ForeignKey("image.key", ondelete="CASCADE"), primary_key=True
+    )
+    account_key: Mapped[int] = mapped_column(
+        ForeignKey("account.key"), primary_key=True, index=True
+    )
 
 
 class KeyPair(_Resource, Base):

@@ -90,6 +90,10 @@ def invalid_parameter_combination_text(sentence: str) -> Ec2Error:
     return Ec2Error("InvalidParameterCombination", sentence)
 
 
+def no_attributes() -> Ec2Error:
+    return Ec2Error("InvalidParameterCombination", "No attributes specified.")
+
+
 def unsupported_operation(name: str) -> Ec2Error:
     """Refuse a parameter that would change the result and that we cannot honour."""
     message = f"The parameter {name} is not supported by this service."
@@ -156,8 +160,30 @@ def invalid_ami_id_not_found(ids: Collection[str]) -> Ec2Error:
     return Ec2Error("InvalidAMIID.NotFound", f"The image ids {listed} do not exist")
 
 
+def invalid_ami_id_unavailable(image_id: str) -> Ec2Error:
+    message = f"The image ID '{image_id}' is no longer available"
+    return Ec2Error("InvalidAMIID.Unavailable", message)
+
+
 def invalid_user_id_malformed(text: str) -> Ec2Error:
     return Ec2Error("InvalidUserID.Malformed", f'Invalid user id: "{text}"')
+
+
+def device_mapped_twice(device: str) -> Ec2Error:
+    message = f"The device '{device}' is used in more than one block-device mapping"
+    return Ec2Error("InvalidBlockDeviceMapping", message)
+
+
+def invalid_device_name(device: str) -> Ec2Error:
+    return Ec2Error("InvalidBlockDeviceMapping", f"Invalid device name {device}")
+
+
+def volume_smaller_than_snapshot(size_gib: int, snapshot_id: str, least_gib: int) -> Ec2Error:
+    message = (  # the two blanks are EC2's
+        f"Volume of size {size_gib}GB is smaller than  snapshot '{snapshot_id}', "
+        f"expect size >= {least_gib}GB"
+    )
+    return Ec2Error("InvalidBlockDeviceMapping", message)
 
 
 def not_authorized_for_images(ids: Collection[str]) -> Ec2Error:

@@ -138,7 +138,7 @@ def prepare(store: Store, vault: Vault) -> Credentials:
     def work(session: Session) -> Credentials | None:
         if _named(session, OPERATOR) is None:
             _add(session, OPERATOR, owner_alias=OPERATOR_ALIAS)
-        account = _named(session, DEFAULT) or _add(session, DEFAULT)
+        account = _named(session, DEFAULT) or _add(session, DEFAULT, image_store=True)
         if _first_key(session, account) is not None:
             return None
         return _add_key(session, account, fresh)
@@ -146,8 +146,10 @@ def prepare(store: Store, vault: Vault) -> Credentials:
     return store.write(work) or _credentials(store, vault, DEFAULT)
 
 
-def create(store: Store, vault: Vault, name: str) -> Credentials:
+def create(store: Store, vault: Vault, name: str, *, image_store: bool = False) -> Credentials:
     """Make an account with an access key. The secret can be read again from no answer of ours.
+
+    With `image_store` it may register any disk that lies in the hosts' image store.
 
     :raises NameTaken:
     """
@@ -156,7 +158,7 @@ def create(store: Store, vault: Vault, name: str) -> Credentials:
     def work(session: Session) -> Credentials:
         if _named(session, name) is not None:
             raise NameTaken(name)
-        return _add_key(session, _add(session, name), fresh)
+        return _add_key(session, _add(session, name, image_store=image_store), fresh)
 
     return store.write(work)
 
@@ -222,12 +224,14 @@ def _add(
     account_id: str | None = None,
     owner_alias: str | None = None,
     by_request: bool = False,
+    image_store: bool = False,
 ) -> Account:
     row = models.Account(
         id=account_id or ids.mint_account(),
         name=name,
         owner_alias=owner_alias,
         made_by_request=by_request,
+        image_store=image_store,
         created_at=dt.datetime.now(dt.UTC),
     )
     session.add(row)

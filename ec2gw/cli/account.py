@@ -24,15 +24,20 @@ def account() -> None:
 
 @account.command()
 @click.argument("name")
+@click.option(
+    "--image-store",
+    is_flag=True,
+    help="May register any disk in the hosts' image store, whoever put it there.",
+)
 @data_option
-def create(name: str, data: Path | None, file: Path | None) -> None:
+def create(name: str, image_store: bool, data: Path | None, file: Path | None) -> None:
     """Make an account with an access key, and print both."""
     if not _NAME.fullmatch(name):
         raise Failed(f"{name!r} is no name for an account: letters, digits, dot, dash, underscore")
     resolved = configured(file, data=str(data.absolute()) if data else None)
     with opened(resolved) as (store, vault):
         try:
-            made = accounts.create(store, vault, name)
+            made = accounts.create(store, vault, name, image_store=image_store)
         except accounts.NameTaken:
             raise Failed(f"there is an account called {name} already") from None
     click.echo(f"# account {made.account_id}")

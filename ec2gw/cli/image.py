@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime as dt
-import re
 from pathlib import Path
 
 import click
@@ -14,9 +13,8 @@ from ec2gw.auth import accounts
 from ec2gw.cli.opening import Failed, configured, data_option, opened
 from state import ids, models
 from translators import zones
+from translators.ec2.images import names
 
-_FILE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_NAME = re.compile(r"[A-Za-z0-9()\[\] ./'@_-]{3,128}")
 _TEMPLATES = (
     "MicrosoftWindows",
     "MicrosoftUEFICertificateAuthority",
@@ -60,15 +58,15 @@ def add(
     The disk becomes the read-only parent of every instance's own. It is never written to and
     never deleted. Prints the image's id.
     """
-    if not _FILE.fullmatch(file_name) or file_name.endswith("."):
+    if not names.is_file(file_name):
         raise Failed(f"{file_name!r} is no plain file name")
-    if not file_name.lower().endswith((".vhdx", ".vhd")):
+    if not names.is_disk(file_name):
         raise Failed(f"{file_name}: a disk is a .vhdx or a .vhd")
-    if not _NAME.fullmatch(name):
+    if not names.is_name(name):
         raise Failed(f"{name!r} is no image name: 3 to 128 letters, digits and ()[] ./-'@_")
     if generation == "1" and secure_boot_template:
         raise Failed("secure boot is for VMs of generation 2")
-    if generation == "2" and file_name.lower().endswith(".vhd"):
+    if not names.boots(file_name, int(generation)):
         raise Failed("VMs of generation 2 start from .vhdx disks only")
     resolved = configured(file, data=str(data.absolute()) if data else None)
 
@@ -76,7 +74,7 @@ def add(
         owner = accounts.operator(session) if not private else accounts.default(session)
         row = models.Image
         same = (row.account_key == owner.key, row.name == name, row.region == region)
-        if session.scalar(sa.select(row.key).where(*same)) is not None:
+        if session.scalar(sa.select(row.key).where(*same, row.state != "deregistered")) is not None:
             raise Failed(f"there is an image called {name} already")
         made = row(
             id=ids.mint("ami"),

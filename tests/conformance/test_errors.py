@@ -26,6 +26,7 @@ CODES: set[str] = set(DATA["errors"]) | set(DATA["documented"]) | set(DATA["iam"
 
 OUR_WORDS = {
     "architecture_mismatch": "the wording of today; the sighting is of an older one",
+    "device_mapped_twice": "no sighting",
     "different_networks": "as Terraform's users report it",
     "insufficient_capacity_anywhere": "no sighting without a zone; after the one with it",
     "idempotent_instance_terminated": "the sighting breaks off before its end",

@@ -110,6 +110,11 @@ OF_TABLES = {
     "MAPPING": "ModifyInstanceAttribute",
     "METADATA": "ModifyInstanceMetadataOptions",
     "MONITORING": "MonitorInstances",
+    "REGISTRATION": "RegisterImage",
+    "IMAGE_DISK": "RegisterImage",
+    "DEREGISTRATION": "DeregisterImage",
+    "IMAGE_ATTRIBUTES": "ModifyImageAttribute",
+    "PERMISSION": "ModifyImageAttribute",
 }
 """Which action a table is of, where that is no launch."""
 REFUSED = sorted(
@@ -120,6 +125,9 @@ REFUSED = sorted(
 NEEDED: dict[str, dict[str, Any]] = {
     "RunInstances": {"ImageId": "", "MinCount": 1, "MaxCount": 1},
     "MonitorInstances": {"InstanceIds": ["i-0123456789abcdef0"]},
+    "RegisterImage": {"Name": "image", "ImageLocation": "disk.vhdx"},
+    "DeregisterImage": {"ImageId": ""},
+    "ModifyImageAttribute": {"ImageId": ""},
 }
 """What an action needs beside, an image's id being filled in; others need an instance's id."""
 

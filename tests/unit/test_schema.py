@@ -6,10 +6,12 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
+import alembic.command
+import alembic.config
 import pytest
 import sqlalchemy as sa
 
-from state import models, schema, triggers
+from state import migrations, models, schema, triggers
 
 
 def shape(path: Path) -> set[tuple[str, str]]:
@@ -67,3 +69,48 @@ def test_the_file_is_its_owners_alone(tmp_path: Path) -> None:
     path = tmp_path / "state.sqlite3"
     schema.prepare(path, tmp_path)
     assert path.stat().st_mode & 0o777 == 0o600
+
+
+def at(path: Path, revision: str) -> None:
+    """Make a database as a release of that revision left it."""
+    config = alembic.config.Config()
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent))
+    config.attributes["path"] = path
+    alembic.command.upgrade(config, revision)
+
+
+def insert(connection: sqlite3.Connection, table: str, **columns: object) -> None:
+    names, marks = ", ".join(columns), ", ".join("?" * len(columns))
+    connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", list(columns.values()))
+
+
+def test_a_first_release_s_images_and_accounts_are_taken_over(tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite3"
+    at(path, "0001")
+    with closing(sqlite3.connect(path)) as connection:
+        for key, name in enumerate(("default", "operator", "other"), 1):
+            number = f"{key:012}"
+            insert(connection, "account", id=number, name=name, made_by_request=0, created_at=key)
+        insert(
+            connection,
+            "image",
+            **{"id": "ami-1", "account_key": 2, "region": "*", "version": 7, "name": "linux"},
+            **{"file_name": "linux.vhdx", "public": 1, "state": "available", "generation": 2},
+            **{"architecture": "x86_64", "root_device_name": "/dev/sda1", "size_gib": 8},
+            **{"snapshot_id": "snap-1", "created_at": 5},
+        )
+        connection.commit()
+    copy = schema.prepare(path, tmp_path / "backup")
+    assert copy is not None
+    with closing(sqlite3.connect(copy)) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [
+            ("0001",)
+        ]
+    with closing(sqlite3.connect(path)) as connection:
+        query = "SELECT name, version, ena_support, volume_type, delete_on_termination FROM image"
+        assert connection.execute(query).fetchall() == [("linux", 7, 1, "gp3", 1)]
+        trusted = connection.execute("SELECT name FROM account WHERE image_store").fetchall()
+        assert trusted == [("default",)]
+        connection.execute("UPDATE image SET description = 'new'")
+        assert connection.execute("SELECT version FROM image").fetchall() == [(8,)]
+    assert schema.prepare(path, tmp_path / "backup") is None

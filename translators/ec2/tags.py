@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from state import ids, models
-from state.models import Base, Tag
+from state.models import Tag
 from state.statements import Statement, listed
 from translators import errors, filters, listing, paging, tags
 from translators.errors import Ec2Error
@@ -34,6 +34,7 @@ class _Kind:
     model: type[models.Base]
     malformed: Callable[[str], Ec2Error]
     not_found: Callable[[Collection[str]], Ec2Error]
+    exists: filters.Condition = sa.true()  # noqa: RUF009 - a constant
 
 
 def _unknown_key_pair(given: str) -> Ec2Error:
@@ -52,6 +53,7 @@ _KINDS: Final[Mapping[str, _Kind]] = {
         models.Image,
         errors.invalid_ami_id_malformed,
         errors.invalid_ami_id_not_found,
+        models.Image.state != "deregistered",
     ),
     "dopt": _Kind(
         "dhcp-options",
@@ -172,7 +174,7 @@ def _resources(ctx: Context, named: Sequence[str]) -> dict[str, dict[int, str]]:
     for prefix, wanted in by_prefix.items():
         kind = _KINDS[prefix]
         asked = {"ids": wanted, "account": ctx.account_key, "region": ctx.region}
-        found = dict(_found(kind.model).run(ctx.session, asked))
+        found = dict(_found(prefix).run(ctx.session, asked))
         if missing := [one for one in wanted if one not in found.values()]:
             raise kind.not_found(missing)
         result[kind.name] = found
@@ -180,8 +182,9 @@ def _resources(ctx: Context, named: Sequence[str]) -> dict[str, dict[int, str]]:
 
 
 @functools.cache
-def _found(model: type[Base]) -> Statement:
-    columns = model.__table__.c
+def _found(prefix: str) -> Statement:
+    kind = _KINDS[prefix]
+    columns = kind.model.__table__.c
     # Driven by the ids: the owner's index would walk all that the account has.
     account, region = filters.unindexed(columns.account_key), filters.unindexed(columns.region)
     return Statement(
@@ -189,6 +192,7 @@ def _found(model: type[Base]) -> Statement:
             columns.id.in_(listed("ids", sa.String)),
             account == sa.bindparam("account", type_=sa.BigInteger),
             region.in_([sa.bindparam("region", type_=sa.String), "*"]),
+            kind.exists,
         )
     )
 

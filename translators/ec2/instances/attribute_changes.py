@@ -92,7 +92,7 @@ def read(ctx: Context, request: ModifyInstanceAttributeRequestTypeDef) -> Change
         elif named not in given:
             raise errors.missing_parameter("value")
     if not given:
-        raise instance_errors.no_attributes()
+        raise errors.no_attributes()
     if len(given) > 1:
         raise instance_errors.multiple_attributes(given)
     [(name, value)] = given.items()

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 MOST_GIB: Final = 16384
 ROOT_FILE: Final = "root.vhdx"
-_DEFAULT_TYPE: Final = "gp3"
 _IOPS: Final[Mapping[str, tuple[int, int]]] = {
     "gp3": (3000, 80_000),
     "io1": (100, 64_000),
@@ -56,13 +55,11 @@ def root(image: Any, mappings: Sequence[BlockDeviceMappingTypeDef]) -> Root:
         if not device:
             raise errors.missing_parameter("deviceName")
         if device in seen:
-            message = f"The device '{device}' is used in more than one block-device mapping"
-            raise instance_errors.invalid_block_device_mapping(message)
+            raise errors.device_mapped_twice(device)
         seen.add(device)
         if device == image.root_device_name:
             if "NoDevice" in mapping or "VirtualName" in mapping:
-                message = f"Invalid device name {device}"
-                raise instance_errors.invalid_block_device_mapping(message)
+                raise errors.invalid_device_name(device)
             asked = mapping.get("Ebs", {})
             refusals.check(asked, refusals.DISK, prefix + "Ebs.")
         elif "Ebs" in mapping:
@@ -79,12 +76,8 @@ def _root(image: Any, asked: EbsBlockDeviceTypeDef) -> Root:
         raise instance_errors.invalid_block_device_mapping(message)
     size = asked.get("VolumeSize", image.size_gib)
     if size < image.size_gib:
-        message = (  # the two blanks are EC2's
-            f"Volume of size {size}GB is smaller than  snapshot '{image.snapshot_id}', "
-            f"expect size >= {image.size_gib}GB"
-        )
-        raise instance_errors.invalid_block_device_mapping(message)
-    kind: str = asked.get("VolumeType", _DEFAULT_TYPE)
+        raise errors.volume_smaller_than_snapshot(size, image.snapshot_id, image.size_gib)
+    kind: str = asked.get("VolumeType", image.volume_type)
     if kind in _OTHER_TYPES:
         message = f"The volume type {kind} is not supported as a root device."
         raise errors.invalid_parameter_value_text(message)
@@ -101,7 +94,7 @@ def _root(image: Any, asked: EbsBlockDeviceTypeDef) -> Root:
         type=kind,
         iops=_iops(kind, size, asked.get("Iops")),
         throughput=_throughput(kind, asked.get("Throughput")),
-        delete_on_termination=asked.get("DeleteOnTermination", True),
+        delete_on_termination=asked.get("DeleteOnTermination", image.delete_on_termination),
     )
 
 

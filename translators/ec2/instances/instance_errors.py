@@ -100,11 +100,6 @@ def insufficient_instance_capacity(type_name: str, zone: str, others: Collection
     return Ec2Error("InsufficientInstanceCapacity", message, 500)
 
 
-def invalid_ami_id_unavailable(image_id: str) -> Ec2Error:
-    message = f"The image ID '{image_id}' is no longer available"
-    return Ec2Error("InvalidAMIID.Unavailable", message)
-
-
 def invalid_availability_zone(name: str) -> Ec2Error:
     return Ec2Error("InvalidParameterValue", f"Invalid value '{name}' for AvailabilityZone.")
 
@@ -137,10 +132,6 @@ def missing_input_no_subnet(vpc_id: str) -> Ec2Error:
 def multiple_attributes(names: Collection[str]) -> Ec2Error:
     message = f"Fields for multiple attribute types specified: {', '.join(names)}"
     return Ec2Error("InvalidParameterCombination", message)
-
-
-def no_attributes() -> Ec2Error:
-    return Ec2Error("InvalidParameterCombination", "No attributes specified.")
 
 
 def not_an_instance_id(text: str) -> Ec2Error:

@@ -13,10 +13,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from translators import errors
-
-Table = Mapping[str, tuple[object, ...]]
-"""Path of a parameter -> its values that are the same as leaving it out (empty always is)."""
+from translators import refusals
+from translators.refusals import Table
 
 LAUNCH: Final[Table] = {
     "KernelId": (),
@@ -102,17 +100,4 @@ def check(given: Mapping[str, Any], table: Table, prefix: str = "") -> None:
 
     :raises Ec2Error: ``UnsupportedOperation`` that names it
     """
-    for path, neutral in table.items():
-        value: Any = given
-        for step in path.split("."):
-            value = value.get(step) if isinstance(value, Mapping) else None
-        if _says_something(value) and value not in neutral:
-            name = prefix + path
-            raise errors.unsupported_operation(_ON_THE_WIRE.get(name, name))
-
-
-def _says_something(value: object) -> bool:
-    """False for what is absent, empty, zero, or a structure of such."""
-    if isinstance(value, Mapping):
-        return any(_says_something(inner) for inner in value.values())
-    return bool(value)
+    refusals.check(given, table, prefix, _ON_THE_WIRE)

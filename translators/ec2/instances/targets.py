@@ -10,7 +10,16 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from state.models import Image, KeyPair, Network, NetworkInterface, SecurityGroup, Subnet, Vpc
+from state.models import (
+    Image,
+    ImagePermission,
+    KeyPair,
+    Network,
+    NetworkInterface,
+    SecurityGroup,
+    Subnet,
+    Vpc,
+)
 from state.statements import Statement, listed
 from translators import errors, zones
 from translators.ec2.instances import instance_errors
@@ -37,6 +46,9 @@ _SUBNET_COLUMNS: Final = (
 
 # Statements are made once: to make one costs several times what it costs to run it.
 
+_SHARED: Final = sa.select(ImagePermission.image_key).where(
+    ImagePermission.image_key == Image.key, ImagePermission.account_key == sa.bindparam("account")
+)
 _IMAGE: Final = Statement(
     sa.select(
         Image.key,
@@ -50,6 +62,9 @@ _IMAGE: Final = Statement(
         Image.root_device_name,
         Image.size_gib,
         Image.snapshot_id,
+        Image.volume_type,
+        Image.delete_on_termination,
+        sa.exists(_SHARED).label("shared"),
     ).where(
         Image.id == sa.bindparam("image"), Image.region.in_((sa.bindparam("region"), _ANY_REGION))
     )
@@ -115,15 +130,15 @@ def image(ctx: Context, launch: Launch) -> Any:
     :raises Ec2Error: ``InvalidAMIID.NotFound``, ``InvalidAMIID.Unavailable``, ``AuthFailure``,
         ``InvalidParameterValue``, ``Unsupported``
     """
-    asked = {"image": launch.image_id, "region": ctx.region}
+    asked = {**_caller(ctx), "image": launch.image_id}
     images = _IMAGE.named(ctx.session, asked)
     if not images:
         raise errors.invalid_ami_id_not_found([launch.image_id])
     [found] = images
-    if not found.public and found.account_key != ctx.account_key:
+    if not (found.public or found.shared or found.account_key == ctx.account_key):
         raise errors.not_authorized_for_images([launch.image_id])
     if found.state != "available":
-        raise instance_errors.invalid_ami_id_unavailable(launch.image_id)
+        raise errors.invalid_ami_id_unavailable(launch.image_id)
     if found.architecture != launch.type.architecture:
         raise instance_errors.architecture_mismatch(launch.type.architecture, found.architecture)
     return found

@@ -1,4 +1,4 @@
-"""DescribeImages: what may be launched, one's own and the public ones.
+"""DescribeImages: what may be launched, one's own, those shared with one, and the public ones.
 
 An image of region "*" is the same in every region.
 
@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from state import ids
-from state.models import Account, Image
-from translators import errors, listing, tags, zones
+from state.models import Account, Image, ImagePermission
+from translators import errors, listing, tags
+from translators.ec2.images import rights
 from translators.filters import (
     Condition,
     Filter,
@@ -33,14 +34,13 @@ from translators.registry import Context, Result, action
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import DescribeImagesRequestTypeDef, ImageTypeDef
 
-_BOOT_MODES: Final[Mapping[int, Any]] = {1: "legacy-bios", 2: "uefi"}
+BOOT_MODES: Final[Mapping[int, Any]] = {1: "legacy-bios", 2: "uefi"}
 """Generation of the VM -> boot mode."""
 _PLATFORMS: Final[Mapping[str | None, tuple[str, str]]] = {
     None: ("Linux/UNIX", "RunInstances"),
     "windows": ("Windows", "RunInstances:0002"),
 }
 """Platform -> PlatformDetails, UsageOperation."""
-_VOLUME_TYPE: Final = "gp3"
 _ALIASES: Final = ("amazon", "aws-backup-vault", "aws-marketplace")
 
 
@@ -71,16 +71,16 @@ _WATERMARK: Final = (
 )
 FILTERS: Final[Mapping[str, Filter]] = {
     "architecture": text(Image.architecture),
-    "block-device-mapping.delete-on-termination": always("true"),
+    "block-device-mapping.delete-on-termination": flag(Image.delete_on_termination),
     "block-device-mapping.device-name": text(Image.root_device_name),
     "block-device-mapping.encrypted": always("false"),
     "block-device-mapping.snapshot-id": text(Image.snapshot_id),
     "block-device-mapping.volume-size": number(Image.size_gib),
-    "block-device-mapping.volume-type": always(_VOLUME_TYPE),
-    "boot-mode": mapped(Image.generation, _BOOT_MODES),
+    "block-device-mapping.volume-type": text(Image.volume_type),
+    "boot-mode": mapped(Image.generation, BOOT_MODES),
     "creation-date": time(Image.created_at),
     "description": text(Image.description),
-    "ena-support": always("true"),
+    "ena-support": flag(Image.ena_support),
     "free-tier-eligible": always("false"),
     "hypervisor": always("xen"),
     "image-allowed": always("true"),
@@ -133,17 +133,17 @@ def _shown(row: Any, tagged: list[Any]) -> ImageTypeDef:
             {
                 "DeviceName": row.root_device_name,
                 "Ebs": {
-                    "DeleteOnTermination": True,
+                    "DeleteOnTermination": row.delete_on_termination,
                     "Encrypted": False,
                     "SnapshotId": row.snapshot_id,
                     "VolumeSize": row.size_gib,
-                    "VolumeType": _VOLUME_TYPE,
+                    "VolumeType": row.volume_type,
                 },
             }
         ],
-        "BootMode": _BOOT_MODES[row.generation],
+        "BootMode": BOOT_MODES[row.generation],
         "CreationDate": row.created_at.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
-        "EnaSupport": True,
+        "EnaSupport": row.ena_support,
         "Hypervisor": "xen",  # EC2 says so of every hypervisor
         "ImageId": row.id,
         "ImageLocation": f"{row.owner_alias or row.owner_id}/{row.name}",
@@ -181,10 +181,8 @@ IMAGES: Final = listing.Resource(
     not_found=errors.invalid_ami_id_not_found,
     filters=FILTERS,
     view=_view,
-    visible=sa.and_(
-        sa.or_(Image.region == listing.REGION, Image.region == zones.ANY),
-        sa.or_(Image.account_key == listing.ACCOUNT, Image.public),
-    ),
+    visible=rights.VISIBLE,
+    exists=rights.AVAILABLE,
     max_results=(1, 1000),
     cut_max_results=True,
 )
@@ -227,11 +225,27 @@ def _owned_by(ctx: Context, request: DescribeImagesRequestTypeDef) -> list[Condi
 
 
 def _executable_by(ctx: Context, request: DescribeImagesRequestTypeDef) -> list[Condition]:
-    """Public images for "all"; for "self" or an account those shared with it: there are none."""
+    """Images that somebody was named for: all, the caller, or, of the caller's own, another one."""
     users = request.get("ExecutableUsers")
     if not users:
         return []
+    conditions: list[Condition] = []
+    others: list[str] = []
     for user in users:
-        if user not in ("all", "self") and not ids.ACCOUNT.fullmatch(user):
+        if user == "all":
+            conditions.append(Image.public.is_(True))
+        elif user in ("self", ctx.account_id):
+            conditions.append(rights.shared_with(ctx.account_key))
+        elif ids.ACCOUNT.fullmatch(user):
+            others.append(user)
+        else:
             raise errors.invalid_user_id_malformed(user)
-    return [Image.public.is_(True) if "all" in users else sa.false()]
+    if others:
+        named = (
+            sa.select(ImagePermission.image_key)
+            .join(Account, Account.key == ImagePermission.account_key)
+            .where(Account.id.in_(others))
+        )
+        mine = Image.account_key == ctx.account_key
+        conditions.append(sa.and_(mine, Image.key.in_(named)))
+    return [sa.or_(*conditions)]
