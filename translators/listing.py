@@ -23,6 +23,8 @@ from translators.filters import Condition, Filter
 from translators.registry import Context
 from translators.views import Fragments
 
+Row = Any
+"""A row as a tuple: its key, its version, and what `Resource.also` asks for."""
 View = Callable[[Context, Sequence[int]], Mapping[int, dict[str, object]]]
 ACCOUNT: Final = sa.bindparam("account", type_=sa.BigInteger)
 REGION: Final = sa.bindparam("region", type_=sa.String)
@@ -58,6 +60,8 @@ class Resource:
     exists: Condition | None = None
     """What else must hold: a row that is kept but not shown any more is not found."""
     parameters: Callable[[Context], Mapping[str, object]] | None = None
+    also: tuple[sa.ColumnElement[Any], ...] = ()
+    """What else of a row the action needs; read with its key and version."""
     max_results: tuple[int, int] = (5, 1000)
     cut_max_results: bool = False
     """Older actions lower a MaxResults that is too large, newer ones refuse it."""
@@ -74,18 +78,19 @@ class Page:
     """The rows to answer, in order, and the token for the next page if there is one."""
 
     resource: Resource
-    pairs: list[tuple[int, int]]
+    rows: Sequence[Row]
     next_token: str | None
     load: Callable[[Sequence[int]], Mapping[int, dict[str, object]]]
 
     @property
     def keys(self) -> list[int]:
         """The rows' keys, in order."""
-        return [key for key, _ in self.pairs]
+        return [row[0] for row in self.rows]
 
     def fragments(self) -> Fragments:
         """The rows as references; only where the version is raised by all that the view shows."""
-        return Fragments(self.resource.kind or self.resource.action, self.pairs, self.load)
+        pairs = [(row[0], row[1]) for row in self.rows]
+        return Fragments(self.resource.kind or self.resource.action, pairs, self.load)
 
     def views(self) -> list[dict[str, object]]:
         """The rows as they are shown, loaded now."""
@@ -123,14 +128,14 @@ def describe(
     load = functools.partial(_load, ctx, resource)
     requested = request.get("Filters") or ()
 
-    found: Mapping[str, tuple[int, int]] = {}
+    found: Mapping[str, Row] = {}
     if named:
-        found = find(ctx, resource, named, where=where)
+        found = _found(ctx, resource, named, where)
         if not requested and not narrow:
             return Page(resource, sorted(found.values()), None, load)
     most = _UNBOUNDED if limit is None else limit + 1
     asked = {**_bound(ctx, resource), "after": after, "most": most}
-    rows: Iterable[Any]
+    rows: Sequence[Row]
     if where or narrow or requested or named:
         columns = resource.columns
         compiled = filters.compile(
@@ -144,16 +149,15 @@ def describe(
         query = _rows(resource, driven=compiled.driven)
         query = query.where(*where, *narrow, *compiled.conditions)
         if named:
-            query = query.where(columns.key.in_([key for key, _ in found.values()]))
-        rows = ctx.session.execute(query, asked)
+            query = query.where(columns.key.in_([row[0] for row in found.values()]))
+        rows = ctx.session.execute(query, asked).all()
     else:
         rows = _plain(resource).run(ctx.session, asked)
-    pairs = [(row[0], row[1]) for row in rows]
-    if limit is None or len(pairs) <= limit:
-        return Page(resource, pairs, None, load)
-    del pairs[limit:]
-    following = paging.token(ctx, resource.action, request, pairs[-1][0])
-    return Page(resource, pairs, following, load)
+    if limit is None or len(rows) <= limit:
+        return Page(resource, rows, None, load)
+    rows = rows[:limit]
+    following = paging.token(ctx, resource.action, request, rows[-1][0])
+    return Page(resource, rows, following, load)
 
 
 def find(
@@ -167,6 +171,13 @@ def find(
 
     :raises Ec2Error: for the first malformed id, else for all that do not exist
     """
+    found = _found(ctx, resource, named, where)
+    return {text: (row[0], row[1]) for text, row in found.items()}
+
+
+def _found(
+    ctx: Context, resource: Resource, named: Collection[str], where: Sequence[Condition]
+) -> dict[str, Row]:
     if len(named) > resource.ids_limit:
         noun = (resource.kind or "resource").replace("-", " ")
         raise errors.too_many_ids(len(named), resource.ids_limit, noun)
@@ -182,7 +193,7 @@ def find(
         rows = ctx.session.execute(_identified(resource).where(*where), asked)
     else:
         rows = _by_id(resource).run(ctx.session, asked)
-    found = {row[0]: (row[1], row[2]) for row in rows}
+    found = {row[0]: row[1:] for row in rows}
     if missing := [text for text in wanted if text not in found]:
         raise resource.not_found(missing)
     return {text: found[text] for text in wanted}
@@ -220,7 +231,7 @@ def _by_id(resource: Resource) -> Statement:
 
 def _identified(resource: Resource) -> sa.Select[Any]:
     columns = resource.columns
-    return sa.select(columns.id, columns.key, columns.version).where(
+    return sa.select(columns.id, columns.key, columns.version, *resource.also).where(
         columns.id.in_(listed("ids", sa.String)), *_seen(resource, driven=True)
     )
 
@@ -228,7 +239,7 @@ def _identified(resource: Resource) -> sa.Select[Any]:
 def _rows(resource: Resource, *, driven: bool) -> sa.Select[Any]:
     columns = resource.columns
     return (
-        sa.select(columns.key, columns.version)
+        sa.select(columns.key, columns.version, *resource.also)
         .where(columns.key > sa.bindparam("after"), *_seen(resource, driven=driven))
         .order_by(columns.key)
         .limit(sa.bindparam("most", type_=sa.BigInteger))

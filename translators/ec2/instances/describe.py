@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Final, cast
 import sqlalchemy as sa
 
 from state.models import Instance, Reservation
-from state.statements import Statement
 from translators import errors, listing
 from translators.ec2.instances import filters, instance_errors, views
 from translators.registry import Context, Result, action
@@ -39,20 +38,17 @@ RESOURCE: Final = listing.Resource(
     view=_view,
     exists=views.LISTED,
     parameters=views.listed_since,
+    also=(
+        sa.select(Reservation.id)
+        .where(Reservation.key == Instance.reservation_key)
+        .scalar_subquery(),
+    ),
     cut_max_results=True,
 )
 ONE: Final = dataclasses.replace(
     RESOURCE, ids_word="instanceId", malformed=instance_errors.not_an_instance_id
 )
 """As actions on one instance name it."""
-
-
-_RESERVATIONS: Final = Statement(
-    sa.select(Instance.key, Reservation.id)
-    .join(Reservation, Reservation.key == Instance.reservation_key)
-    .where(Instance.key.in_(views.KEYS))
-    .order_by(Instance.key)
-)
 
 
 @action("DescribeInstances")
@@ -65,10 +61,9 @@ def describe_instances(ctx: Context, request: DescribeInstancesRequestTypeDef) -
         ``InvalidParameterCombination``, ``InvalidParameterValue``, ``InvalidNextToken``
     """
     page = listing.describe(ctx, RESOURCE, request)
-    versions = dict(page.pairs)
     launches: dict[str, list[tuple[int, int]]] = {}
-    for key, reservation_id in _RESERVATIONS.run(ctx.session, views.asked(page.keys)):
-        launches.setdefault(reservation_id, []).append((key, versions[key]))
+    for key, version, reservation_id in page.rows:
+        launches.setdefault(reservation_id, []).append((key, version))
     reservations = [
         {
             "ReservationId": reservation_id,
