@@ -99,3 +99,16 @@ def test_open_mode_finds_accounts_that_are_there_beyond_its_limit(
     with pytest.raises(accounts.TooMany):
         door.opened("123456789012")
     assert door.opened("1234") == door.default()
+
+
+def test_the_image_store_is_the_first_account_s_and_of_those_it_was_given_to(
+    store: Store, vault: Vault
+) -> None:
+    inventory.prepare(store, vault)
+    accounts.create(store, vault, "plain")
+    accounts.create(store, vault, "trusted", image_store=True)
+    accounts.Accounts(store, vault, 1).opened("123456789012")
+    with store.read() as session:
+        row = models.Account
+        names = session.scalars(sa.select(row.name).where(row.image_store).order_by(row.key))
+        assert names.all() == [accounts.DEFAULT, "trusted"]
