@@ -13,7 +13,7 @@ import collections
 import functools
 import json
 import sqlite3
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import sqlalchemy as sa
@@ -27,12 +27,12 @@ _DIALECT: Final = SQLiteDialect_pysqlite(paramstyle="named")
 _Process = Callable[[Any], Any]
 
 
-class _Listed(sa.TypeDecorator[Sequence[Any]]):
+class _Listed(sa.TypeDecorator[Iterable[Any]]):
     impl = sa.String
     cache_ok = True
 
-    def process_bind_param(self, value: Sequence[Any] | None, dialect: sa.Dialect) -> str:
-        return json.dumps(value)
+    def process_bind_param(self, value: Iterable[Any] | None, dialect: sa.Dialect) -> str:
+        return json.dumps(list(value or ()))
 
 
 def listed(name: str, kind: type[sa.types.TypeEngine[Any]]) -> sa.Select[Any]:
@@ -67,7 +67,8 @@ class _Compiled:
         columns = list(query.selected_columns) if isinstance(query, sa.Select) else []
         readers = [_reader(column.type) for column in columns]
         self.columns: Final = [(at, read) for at, read in enumerate(readers) if read is not None]
-        self.row: Final = _row([column.key or "" for column in columns])
+        self.names: Final = [column.key or "" for column in columns]
+        self.row: Final = _row(self.names)
 
 
 class Statement:
@@ -95,6 +96,11 @@ class Statement:
     def named(self, session: Session, parameters: Mapping[str, Any]) -> list[Any]:
         """Run it; the columns of a row are its attributes too."""
         return [self._compiled.row(row) for row in self.run(session, parameters)]
+
+    def mappings(self, session: Session, parameters: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """Run it; a row is a dict by its columns' names."""
+        names = self._compiled.names
+        return [dict(zip(names, row, strict=True)) for row in self.run(session, parameters)]
 
     def scalar(self, session: Session, parameters: Mapping[str, Any]) -> Any:
         """Run it; answer the first column of the first row, None without a row."""

@@ -6,26 +6,38 @@ Knows neither shapes nor XML. Used from many threads.
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
+from collections import deque
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 DEFAULT_LIMIT_BYTES: Final = 64 * 1024 * 1024
 _OVERHEAD_BYTES: Final = 300  # of an entry besides its text: key, tuples, links
 
 
-class Cache:
-    """Least recently used goes first; a row's newer version takes the place of the older.
+@dataclass(slots=True)
+class _Entry:
+    version: int
+    piece: bytes
+    used: bool = False
 
-    One cache belongs to one database: keys are row numbers.
+
+_Table = dict[int, _Entry]
+
+
+class Cache:
+    """The least used go first; a row's newer version takes the place of the older.
+
+    What was used since it was last looked at is passed over once: that is nearly the order of
+    use, and a use costs no more than a flag. One cache belongs to one database: keys are row
+    numbers.
     """
 
     def __init__(self, limit_bytes: int = DEFAULT_LIMIT_BYTES) -> None:
         self._limit_bytes: Final = limit_bytes
         self._held_bytes = 0
-        self._entries: Final[OrderedDict[tuple[object, str, int], tuple[int, bytes]]] = (
-            OrderedDict()
-        )
+        self._tables: Final[dict[tuple[object, str], _Table]] = {}
+        self._queue: Final[deque[tuple[_Table, int]]] = deque()
         self._lock: Final = threading.Lock()
 
     @property
@@ -38,15 +50,13 @@ class Cache:
         """Answer the piece of each (key, version), None where it is not here."""
         found: list[bytes | None] = []
         add = found.append
-        entries = self._entries
-        use = entries.move_to_end
         with self._lock:
+            look = self._tables.get((writer, kind), {}).get
             for key, version in pairs:
-                name = (writer, kind, key)
-                entry = entries.get(name)
-                if entry is not None and entry[0] == version:
-                    use(name)
-                    add(entry[1])
+                entry = look(key)
+                if entry is not None and entry.version == version:
+                    entry.used = True
+                    add(entry.piece)
                 else:
                     add(None)
         return found
@@ -54,13 +64,25 @@ class Cache:
     def put(self, writer: object, kind: str, pieces: Iterable[tuple[int, int, bytes]]) -> None:
         """Keep (key, version, piece)."""
         with self._lock:
+            table = self._tables.setdefault((writer, kind), {})
             for key, version, piece in pieces:
-                name = (writer, kind, key)
-                before = self._entries.pop(name, None)
-                if before is not None:
-                    self._held_bytes -= len(before[1]) + _OVERHEAD_BYTES
-                self._entries[name] = (version, piece)
-                self._held_bytes += len(piece) + _OVERHEAD_BYTES
+                before = table.get(key)
+                if before is None:
+                    table[key] = _Entry(version, piece)
+                    self._queue.append((table, key))
+                    self._held_bytes += len(piece) + _OVERHEAD_BYTES
+                else:
+                    self._held_bytes += len(piece) - len(before.piece)
+                    before.version, before.piece = version, piece
             while self._held_bytes > self._limit_bytes:
-                _, (_, dropped) = self._entries.popitem(last=False)
-                self._held_bytes -= len(dropped) + _OVERHEAD_BYTES
+                self._drop()
+
+    def _drop(self) -> None:
+        table, key = self._queue.popleft()
+        entry = table[key]
+        if entry.used:
+            entry.used = False
+            self._queue.append((table, key))
+        else:
+            del table[key]
+            self._held_bytes -= len(entry.piece) + _OVERHEAD_BYTES

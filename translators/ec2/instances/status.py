@@ -161,7 +161,7 @@ def _view(ctx: Context, keys: Sequence[int]) -> Mapping[int, dict[str, object]]:
         .where(Instance.key.in_(views.KEYS))
     )
     shown: dict[int, InstanceStatusTypeDef] = {}
-    for row in ctx.session.connection().execute(query, views.asked(keys)):
+    for row in ctx.session.connection().execute(query, {"keys": keys}):
         one: InstanceStatusTypeDef = {
             "AvailabilityZone": row.zone,
             "Operator": {"Managed": False},

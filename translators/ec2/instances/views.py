@@ -9,7 +9,6 @@ terminated instance has lost, is held against recorded answers by the conformanc
 from __future__ import annotations
 
 import datetime as dt
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -28,6 +27,7 @@ from state.models import (
     Volume,
     Vpc,
 )
+from state.statements import Statement, listed
 from translators import tags
 from translators.registry import Context
 
@@ -253,12 +253,9 @@ def _private_dns_name_options(options: Mapping[str, Any]) -> Any:
 
 # -- the same from the state
 
-_LISTED = sa.func.json_each(sa.bindparam("keys", type_=sa.String)).table_valued(
-    sa.column("value", sa.BigInteger)
-)
-KEYS: Final = sa.select(_LISTED.c.value)
-"""Any number of keys as the one parameter `keys`, see `asked`."""
-_INSTANCES: Final = (
+KEYS: Final = listed("keys", sa.BigInteger)
+"""Any number of keys as the one parameter `keys`."""
+_INSTANCES: Final = Statement(
     sa.select(
         Instance.key,
         Instance.id,
@@ -291,7 +288,7 @@ _INSTANCES: Final = (
     .join(Image, Image.key == Instance.image_key)
     .where(Instance.key.in_(KEYS))
 )
-_INTERFACES: Final = (
+_INTERFACES: Final = Statement(
     sa.select(
         NetworkInterface.key,
         NetworkInterface.instance_key,
@@ -310,13 +307,13 @@ _INTERFACES: Final = (
     .where(NetworkInterface.instance_key.in_(KEYS))
     .order_by(NetworkInterface.instance_key, NetworkInterface.device_index)
 )
-_MEMBERSHIPS: Final = (
+_MEMBERSHIPS: Final = Statement(
     sa.select(InterfaceGroup.interface_key, SecurityGroup.id, SecurityGroup.name)
     .join(SecurityGroup, SecurityGroup.key == InterfaceGroup.group_key)
     .join(NetworkInterface, NetworkInterface.key == InterfaceGroup.interface_key)
     .where(NetworkInterface.instance_key.in_(KEYS))
 )
-_VOLUMES: Final = (
+_VOLUMES: Final = Statement(
     sa.select(
         Volume.instance_key,
         Volume.id,
@@ -330,26 +327,21 @@ _VOLUMES: Final = (
 )
 
 
-def asked(keys: Sequence[int]) -> dict[str, str]:
-    return {"keys": json.dumps(keys)}
-
-
 def load(ctx: Context, keys: Sequence[int]) -> dict[int, InstanceTypeDef]:
     """Read and shape instances: five statements, however many they are."""
-    connection = ctx.session.connection()
-    wanted = asked(keys)
+    asked = {"keys": keys}
     parts = {key: Parts() for key in keys}
     groups: dict[int, list[GroupIdentifierTypeDef]] = {}
-    for row in connection.execute(_INTERFACES, wanted).mappings():
+    for row in _INTERFACES.mappings(ctx.session, asked):
         held = groups[row["key"]] = []
         parts[row["instance_key"]].interfaces.append((row, held))
-    for interface_key, group_id, name in connection.execute(_MEMBERSHIPS, wanted):
+    for interface_key, group_id, name in _MEMBERSHIPS.run(ctx.session, asked):
         groups[interface_key].append({"GroupId": group_id, "GroupName": name})
-    for row in connection.execute(_VOLUMES, wanted).mappings():
+    for row in _VOLUMES.mappings(ctx.session, asked):
         parts[row["instance_key"]].volumes.append(row)
-    for key, listed in tags.of(ctx, "instance", keys).items():
-        parts[key].tags = listed
+    for key, shown in tags.of(ctx, "instance", keys).items():
+        parts[key].tags = shown
     return {
         row["key"]: instance(ctx, row, parts[row["key"]])
-        for row in connection.execute(_INSTANCES, wanted).mappings()
+        for row in _INSTANCES.mappings(ctx.session, asked)
     }
