@@ -35,6 +35,12 @@ def address(host: models.Host, vault: secrets.Vault) -> endpoint.HostAddress:
     )
 
 
+def way(host: models.Host) -> tuple[object, ...]:
+    """All that a link is made of: when it changes, the link has to be made anew."""
+    options = repr(sorted(host.options.items()))
+    return host.url, host.transport, host.username, host.secret, options, host.root
+
+
 def make(session: Session, vault: secrets.Vault, host_key: int, epoch: int) -> pool.HostLink:
     """Open the link of a host for a driver of that epoch."""
     host = session.get_one(models.Host, host_key)

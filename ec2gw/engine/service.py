@@ -33,6 +33,8 @@ class Engine:
         self._run_folder = data / "run"
         self._state = state
         self._drivers: dict[int, driver.Driver] = {}
+        self._ways: dict[int, tuple[object, ...]] = {}
+        """How each driver's link was made; another way needs another link."""
         self._forgot_at = -_FORGET_EVERY_SECONDS
 
         def make_link(host_key: int, epoch: int) -> driver.Link:
@@ -60,8 +62,12 @@ class Engine:
             (self._run_folder / "engine.ready").write_text(f"{os.getpid()}\n")
             _log.info("engine-ready", extra={"hosts": len(self._drivers)})
             while not stopping.wait(_HOSTS_EVERY_SECONDS):
-                self._match()
-                self._forget()
+                try:
+                    self._match()
+                    self._forget()
+                except Exception as error:  # the drivers' boundary: theirs go on without it
+                    _log.error("engine-failed", extra={"error": f"{type(error).__name__}: {error}"})
+                    _log.debug("engine-failed", exc_info=True)
         finally:
             (self._run_folder / "engine.ready").unlink(missing_ok=True)
             bell.close()
@@ -77,14 +83,15 @@ class Engine:
     def _match(self) -> None:
         """Have a driver for every host that is not removed, and for no other."""
         with self._state.read() as session:
-            query = sa.select(models.Host.key, models.Host.name)
-            hosts = session.execute(query.where(models.Host.state != "removed"))
-            wanted = {key: name for key, name in hosts}
-        for key, name in wanted.items():
-            if key not in self._drivers:
-                self._drivers[key] = driver.Driver(self._given, key, name)
-        for key in self._drivers.keys() - wanted.keys():
+            query = sa.select(models.Host).where(models.Host.state != "removed")
+            wanted = {host.key: (host.name, links.way(host)) for host in session.scalars(query)}
+        ways = {key: way for key, (_name, way) in wanted.items()}
+        for key in [key for key in self._drivers if ways.get(key) != self._ways[key]]:
             self._drivers.pop(key).stop(_STOP_SECONDS)
+        for key, (name, way) in wanted.items():
+            if key not in self._drivers:
+                self._ways[key] = way
+                self._drivers[key] = driver.Driver(self._given, key, name)
 
     def _forget(self) -> None:
         """Drop what was terminated long ago, now and then."""

@@ -50,7 +50,8 @@ class Rig(Cloud):
         self.world = self.laboratory.world
         self._stopping = threading.Event()
         self._engine: threading.Thread | None = None
-        store.write(self._point_at_laboratory)
+        store.write(self._begin)
+        self.meet_laboratory()
 
     @property
     def now(self) -> dt.datetime:
@@ -60,14 +61,22 @@ class Rig(Cloud):
     def now(self, value: dt.datetime) -> None:
         """The clock on the wall is the only one here."""
 
-    def _point_at_laboratory(self, session: Any) -> None:
+    def meet_laboratory(self) -> None:
+        """Take over where the laboratory's hosts are and how to sign in there."""
         vault = Vault(self.data / "key")
         told = self.laboratory.describe()
+
+        def work(session: Any) -> None:
+            for host in session.scalars(sa.select(models.Host)):
+                lab = next(one for one in told["hosts"] if one["zone"] == host.zone_letter)
+                host.url, host.root, host.username = lab["url"], lab["root"], lab["user"]
+                host.secret = vault.seal(lab["password"].encode(), f"host:{host.name}")
+
+        self.store.write(work)
+
+    def _begin(self, session: Any) -> None:
         session.add(models.Deployment(id="feedfacefeedface", created_at=self.now))
         for host in session.scalars(sa.select(models.Host)):
-            lab = next(one for one in told["hosts"] if one["zone"] == host.zone_letter)
-            host.url, host.root, host.username = lab["url"], lab["root"], lab["user"]
-            host.secret = vault.seal(lab["password"].encode(), f"host:{host.name}")
             host.laboratory, host.reachable, host.surveyed_at = True, False, None
         for image in session.scalars(sa.select(models.Image)):
             image.file_name = "ec2gw-lab-linux.vhdx"
