@@ -1,8 +1,9 @@
-"""Definitions that the tables lack: the agent's own functions, and one cmdlet by hand.
+"""Definitions that the tables lack: the agent's own functions, and a few cmdlets by hand.
 
 Source: docs/architecture.md, "The host link" (the agent's functions);
 learn.microsoft.com/powershell/module/microsoft.powershell.diagnostics/get-winevent, the set
-HashQuerySet (Windows PowerShell 5.1).
+HashQuerySet (Windows PowerShell 5.1); about_WSMan_Provider for what Get-ChildItem brings of a
+`WSMan:` path; Get-Process, the set Name, and System.Diagnostics.Process.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ _OWN: Final[Mapping[str, tuple[str, str]]] = {
         "Force:switch Oldest:switch",
         "EventLogRecord",
     ),
+    "Microsoft.PowerShell.Management\\Get-ChildItem": ("Path!:string", "WSManConfigLeafElement"),
+    "Microsoft.PowerShell.Management\\Get-Process": ("Name:string[]", "Process"),
 }
 
 CLASSES: Final[Mapping[str, Mapping[str, str]]] = {
@@ -49,6 +52,8 @@ CLASSES: Final[Mapping[str, Mapping[str, str]]] = {
         "Properties": "EventProperty[]",
     },
     "EventProperty": {"Value": "object"},
+    "WSManConfigLeafElement": {"Name": "string", "Value": "string"},
+    "Process": {"Id": "int32", "PrivateMemorySize64": "int64"},
     "MethodResult": {"ReturnValue": "uint32"},
 }
 """Classes that no recording holds. Source: System.Diagnostics.Eventing.Reader."""

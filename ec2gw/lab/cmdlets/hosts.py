@@ -1,4 +1,4 @@
-"""The host itself: Get-VMHost, Get-VMSwitch, Get-WinEvent on the log of the workers.
+"""The host itself: Get-VMHost, Get-VMSwitch, Get-WinEvent on the log of the workers, its quotas.
 
 Source: learn.microsoft.com/powershell/module/hyper-v/get-vmhost, get-vmswitch; Get-WinEvent
 (Microsoft.PowerShell.Diagnostics).
@@ -14,6 +14,7 @@ from ec2gw.lab.agent.host import CmdletError
 from ec2gw.lab.cmdlets import faults
 from ec2gw.lab.cmdlets.objects import Live, Values, named, time
 from ec2gw.lab.cmdlets.shell import Shell, cmdlet, matches
+from ec2gw.lab.door.limits import Limits
 from ec2gw.lab.world.session import Session
 
 WORKERS = "Microsoft-Windows-Hyper-V-Worker-Admin"
@@ -117,4 +118,21 @@ def get_win_event(shell: Shell) -> Sequence[Live]:
             },
         )
         for one in found[: shell.number("MaxEvents", len(found))]
+    ]
+
+
+@cmdlet("Microsoft.PowerShell.Management\\Get-ChildItem", simulates="Path")
+def get_child_item(shell: Shell) -> Sequence[Live]:
+    """List the quotas of remote shells, as the door keeps them; no other place has a model."""
+    if shell.text("Path") != "WSMan:\\localhost\\Shell":
+        raise faults.not_simulated(shell.activity, f"-Path {shell.text('Path')}")
+    limits = Limits()
+    values = {
+        "IdleTimeout": int(limits.shell_idle_seconds * 1000),
+        "MaxProcessesPerShell": limits.max_processes_per_shell,
+        "MaxShellsPerUser": limits.max_shells_per_user,
+    }
+    return [
+        Values.of("WSManConfigLeafElement", {"Name": name, "Value": str(value)}, name)
+        for name, value in values.items()
     ]
