@@ -261,7 +261,7 @@ def _locked() -> Exception:
     return sa.exc.OperationalError("statement", {"secret": "x"}, cause)
 
 
-@pytest.mark.parametrize("make", [_locked, Closed, sa.exc.TimeoutError], ids=str)
+@pytest.mark.parametrize("make", [_locked, Closed, sa.exc.TimeoutError], ids=lambda make: make.__name__)
 def test_a_store_that_cannot_be_reached_is_told_as_unavailable(
     door: Door, audit: list[logging.LogRecord], make: Callable[[], Exception]
 ) -> None:
