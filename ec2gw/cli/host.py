@@ -16,7 +16,6 @@ from sqlalchemy.orm import Session
 from ec2gw.cli import signing_in
 from ec2gw.cli.opening import Failed, configured, data_option, opened, opened_for_hosts
 from state import models
-from state.secrets import host_context
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ZONE = re.compile(r"[a-z]{2,}(-[a-z0-9]+)+[a-z]")
@@ -29,43 +28,11 @@ def host() -> None:
 
 @host.command()
 @click.argument("name")
-@click.option("--url", required=True, help="https://HOST:5986/wsman or http://HOST:5985/wsman")
 @click.option("--zone", required=True, help="Region and a letter, such as eu-central-1a.")
-@click.option(
-    "--transport",
-    type=click.Choice(["kerberos", "ntlm", "certificate", "basic"]),
-    default="kerberos",
-    show_default=True,
-)
-@click.option("--username", help="The account on the host.")
-@click.option(
-    "--secret-file",
-    type=click.Path(path_type=Path),
-    help=f"Its password; else ${signing_in.SECRET_VARIABLE}, else it is asked for.",
-)
 @click.option("--root", default="C:\\ec2gw", show_default=True, help="The folder that is ours.")
-@click.option("--ca-file", type=click.Path(exists=True), help="PEM of who signed the host.")
-@click.option("--certificate-file", type=click.Path(exists=True), help="Ours, for certificate.")
-@click.option("--key-file", type=click.Path(exists=True), help="Its key.")
-@click.option("--keytab-file", type=click.Path(exists=True), help="For kerberos, no password.")
-@click.option("--allow-ntlm-over-http", is_flag=True, help="Messages are encrypted by NTLM.")
+@signing_in.options
 @data_option
-def add(
-    name: str,
-    url: str,
-    zone: str,
-    transport: str,
-    username: str | None,
-    secret_file: Path | None,
-    root: str,
-    ca_file: str | None,
-    certificate_file: str | None,
-    key_file: str | None,
-    keytab_file: str | None,
-    allow_ntlm_over_http: bool,
-    data: Path | None,
-    file: Path | None,
-) -> None:
+def add(name: str, zone: str, root: str, data: Path | None, file: Path | None, **told: Any) -> None:
     """Add a host; the service takes it up within seconds. `check` it before."""
     if not _NAME.fullmatch(name):
         raise Failed(f"{name!r} is no name for a host: letters, digits, dot, dash, underscore")
@@ -74,21 +41,9 @@ def add(
     folder = PureWindowsPath(root)
     if not folder.is_absolute() or len(folder.drive) != 2 or ".." in folder.parts:
         raise Failed(f"{root!r} is no folder on a local drive, such as C:\\ec2gw")
-    options: dict[str, Any] = {
-        "ca_file": _absolute(ca_file),
-        "certificate_file": _absolute(certificate_file),
-        "key_file": _absolute(key_file),
-        "keytab_file": _absolute(keytab_file),
-        "allow_ntlm_over_http": allow_ntlm_over_http,
-    }
-    options = {key: value for key, value in options.items() if value}
-    way_in = signing_in.checked(url, transport, username, options)
-    secret = signing_in.secret(name, secret_file) if way_in.takes_password else None
-    if secret_file is not None and secret is None:
-        raise Failed("a password is not used to sign in this way: leave --secret-file out")
+    way = signing_in.way(name, told)
     resolved = configured(file, data=str(data.absolute()) if data else None)
     with opened_for_hosts(resolved) as (store, vault):
-        sealed = vault.seal(secret.encode(), host_context(name)) if secret else None
 
         def work(session: Session) -> None:
             query = sa.select(models.Host).where(models.Host.name == name)
@@ -98,12 +53,9 @@ def add(
             if row is None:
                 row = models.Host(name=name, created_at=dt.datetime.now(dt.UTC))
                 session.add(row)
-            row.url, row.transport, row.username = url, transport, username
-            row.region, row.zone_letter = zone[:-1], zone[-1]
-            row.secret, row.options, row.root = sealed, options, str(folder)
+            way.write(row, vault)
+            row.region, row.zone_letter, row.root = zone[:-1], zone[-1], str(folder)
             row.state = "active"
-            session.flush()
-            address_of(row, vault)
 
         store.write(work)
     click.echo(f"added {name}; now: ec2gw host check {name}")
@@ -112,6 +64,26 @@ def add(
         "instance lets in is what its guest and your network let in",
         err=True,
     )
+
+
+@host.command("sign-in")
+@click.argument("name")
+@signing_in.options
+@data_option
+def sign_in(name: str, data: Path | None, file: Path | None, **told: Any) -> None:
+    """Reach a host in another way: what is not named stays, its password is asked for again.
+
+    Its instances stay where they are; the service goes on in the new way within seconds.
+    """
+    resolved = configured(file, data=str(data.absolute()) if data else None)
+    with opened(resolved) as (store, vault):
+        with store.read() as session:
+            before = find(session, name)
+        if before.laboratory:
+            raise Failed(f"{name} is the laboratory's")
+        way = signing_in.way(name, told, before)
+        store.write(lambda session: way.write(find(session, name), vault))
+    click.echo(f"changed {name}; now: ec2gw host check {name}")
 
 
 @host.command("list")
@@ -200,10 +172,6 @@ def address_of(row: models.Host, vault: Any) -> Any:
         return links.address(row, vault)
     except endpoint.NotAllowed as error:
         raise Failed(str(error)) from None
-
-
-def _absolute(path: str | None) -> str | None:
-    return str(Path(path).absolute()) if path else None
 
 
 COMMANDS = (host,)

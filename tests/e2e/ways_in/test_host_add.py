@@ -26,6 +26,7 @@ def run(tmp_path: Path) -> Run:
         return CliRunner().invoke(
             cli.commands,
             [str(one) for one in arguments],
+            standalone_mode=False,
             env={"EC2GW_DATA": str(tmp_path / "data"), "EC2GW_HOST_SECRET": None, **environ},
         )
 
@@ -43,7 +44,7 @@ def gets_in(run: Run, *arguments: object, **environ: str) -> None:
     added = add(run, *arguments, **environ)  # type: ignore[arg-type]
     assert added.exit_code == 0, added.output
     checked = run("host", "check", "hv1")
-    assert checked.exit_code == 0, checked.output
+    assert checked.return_value == 0, checked.output
     assert rig.PASSWORD not in added.output + checked.output
 
 
@@ -86,6 +87,50 @@ def test_kerberos_by_keytab_and_by_password(run: Run, machine: Machine, domain: 
     gets_in(run, url, "kerberos", *who, "--keytab-file", domain.account)
     assert run("host", "remove", "hv1").exit_code == 0
     gets_in(run, url, "kerberos", *who, EC2GW_HOST_SECRET=rig.PASSWORD)
+
+
+def test_a_host_is_reached_in_another_way_and_what_is_not_named_stays(
+    run: Run, machine: Machine, authority: Authority, tmp_path: Path
+) -> None:
+    door = machine.door(tls=authority.host(clients=True))
+    who = ("--username", rig.USER, "--ca-file", authority.file)
+    assert add(run, door.endpoint, "ntlm", *who, EC2GW_HOST_SECRET="old").exit_code == 0
+    checked = run("host", "check", "hv1")
+    assert (checked.return_value, "FAILS" in checked.output) == (1, True)
+    changed = run("host", "sign-in", "hv1", EC2GW_HOST_SECRET=rig.PASSWORD)
+    assert changed.exit_code == 0, changed.output
+    assert run("host", "check", "hv1").return_value == 0
+    certificate, key = authority.client(rig.PRINCIPAL)
+    files = ("--certificate-file", certificate, "--key-file", key)
+    changed = run("host", "sign-in", "hv1", "--transport", "certificate", *files)
+    assert changed.exit_code == 0, changed.output
+    assert run("host", "check", "hv1").return_value == 0
+    plain = ("--url", machine.door().endpoint, "--transport", "ntlm", "--username", rig.USER)
+    assert "use https" in told(run("host", "sign-in", "hv1", *plain))
+    changed = run(
+        "host", "sign-in", "hv1", *plain, "--allow-ntlm-over-http", EC2GW_HOST_SECRET=rig.PASSWORD
+    )
+    assert changed.exit_code == 0, changed.output
+    assert run("host", "check", "hv1").return_value == 0
+
+
+def test_a_keytab_gives_way_to_a_password(
+    run: Run, machine: Machine, domain: Domain, tmp_path: Path
+) -> None:
+    url = machine.door(kerberos=True).endpoint.replace("127.0.0.1", "localhost")
+    who = ("--username", rig.PRINCIPAL, "--keytab-file", domain.account)
+    assert add(run, url, "kerberos", *who).exit_code == 0
+    (tmp_path / "secret").write_text("wrong")
+    secret = ("--secret-file", tmp_path / "secret")
+    assert run("host", "sign-in", "hv1", *secret).exit_code == 0
+    assert "refuses the password" in run("host", "check", "hv1", COLUMNS="300").output
+
+
+def test_only_a_host_of_ones_own_is_reached_in_another_way(run: Run) -> None:
+    assert "no host called hv1" in told(run("host", "sign-in", "hv1"))
+    assert "where is it?" in told(
+        run("host", "add", "hv1", "--zone", "eu-central-1a", "--username", "svc@LAB.EXAMPLE")
+    )
 
 
 def test_basic_over_http_is_refused_for_any_host(run: Run, machine: Machine) -> None:
