@@ -29,6 +29,7 @@ class Counts:
     filter: tuple[int, int]
     tag: tuple[int, int]
     launch: tuple[int, int] = (0, 0)
+    launches: tuple[int, int] = (0, 0)
 
 
 def one(ids: Ids, counts: Counts) -> Case:
@@ -60,13 +61,24 @@ def tag(ids: Ids, counts: Counts) -> Case:
 
 
 def launch(counts: Counts, database: Path) -> Case:
-    """Make the case of one launch; after a burst it is waited until the engine is through."""
+    """Make the case of a launch by itself: the engine is through with the one before."""
 
-    def after(side: Side) -> None:
+    def before(side: Side, number: int) -> None:
         if side.name == "ec2gw":  # moto's are done when it answers
             settle(database)
 
-    return Case("RunInstances of one", _launch, counts.launch, after=after)
+    return Case("RunInstances of one", _launch, counts.launch, before=before)
+
+
+def launches(counts: Counts, database: Path) -> Case:
+    """Make the case of launches that follow each other, while the engine is at work on them."""
+
+    def after(side: Side) -> None:
+        if side.name == "ec2gw":
+            settle(database)
+
+    name = f"RunInstances of one, {counts.launches[0]} in a row"
+    return Case(name, _launch, counts.launches, after=after)
 
 
 def settle(database: Path) -> None:
