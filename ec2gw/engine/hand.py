@@ -33,6 +33,7 @@ _LATER: Final = 1.0
 _FORGET_AFTER_SECONDS: Final = 900.0
 _FORGET_TOGETHER: Final = 200
 _FORGET_AT_MOST: Final = 2000
+_REMEMBERED: Final = 10_000
 _UNHEARD: Final = port.HostFault(id="Unheard", category="NotSpecified")
 
 
@@ -80,8 +81,8 @@ class Hand:
         self._host_name = host_name
         self._now = now
         self._stopping = stopping
-        self._resolved: set[str] = set()
-        """Tokens of which this driver knows what became."""
+        self._resolved: dict[int, str] = {}
+        """Instance -> its last token of which this driver knows what became."""
         self._courses: dict[int, _Course] = {}
         self._trouble: dict[int, str] = {}
         self._acknowledged: deque[tuple[float, str]] = deque()
@@ -118,7 +119,7 @@ class Hand:
 
     def _advance_once(self, intent: intents.Intent) -> Later | AtRest | None:
         attempt = intent.attempt
-        if attempt is not None and attempt.token not in self._resolved:
+        if attempt is not None and attempt.token != self._resolved.get(intent.key):
             return self._resolve(intent, attempt)
         sight = self._look(intent)
         decision = steps.STEPS["instance", intent.phase](intent, sight)
@@ -226,7 +227,7 @@ class Hand:
         except port.Fenced as fenced:
             return self._fenced(intent, fenced)
         self._log("attempt-never-ran", intent, purpose=attempt.purpose)
-        self._heard_of(attempt.token)
+        self._heard_of(intent, attempt.token)
         if attempt.generation == intent.generation:
             self._note(intent, attempt.token, attempt.purpose, attempt.begun_at, ran=False)
         return None
@@ -246,7 +247,9 @@ class Hand:
                 self._tell(intent.key, intent.id, f"{purpose} has not ended on the host yet")
             return Later(0.5)
         if generation is not None and generation != intent.generation:
-            self._heard_of(token)  # of an older intent: what the look shows is all that counts
+            self._heard_of(
+                intent, token
+            )  # of an older intent: what the look shows is all that counts
             return None
         failed = known.word == "done" and known.outcome == "failed"
         self._note(
@@ -280,7 +283,7 @@ class Hand:
         answer: port.Answer | None = None,
         error: port.HostFault | None = None,
     ) -> None:
-        self._heard_of(token)
+        self._heard_of(intent, token)
         course = self._courses[intent.key]
         before = course.tried.get(purpose)
         course.tried[purpose] = steps.Last(
@@ -292,12 +295,14 @@ class Hand:
             tries=before.tries + 1 if before is not None else 1,
         )
 
-    def _heard_of(self, token: str) -> None:
-        if token in self._resolved:
+    def _heard_of(self, intent: intents.Intent, token: str) -> None:
+        if self._resolved.get(intent.key) == token:
             return
-        if len(self._resolved) >= 10_000:  # forgotten ones are asked for again, at worst
-            self._resolved = set()
-        self._resolved.add(token)
+        if len(self._resolved) >= _REMEMBERED:  # what is forgotten is asked for again, at worst
+            under_way = self._courses.copy()
+            known = self._resolved.copy()
+            self._resolved = {key: known[key] for key in under_way if key in known}
+        self._resolved[intent.key] = token
         self._acknowledged.append((time.monotonic(), token))
 
     # -- the journal

@@ -25,6 +25,11 @@ _FORGET_EVERY_SECONDS: Final = 600.0
 _KEEP_TERMINATED: Final = dt.timedelta(hours=24)
 
 
+def now() -> dt.datetime:
+    """Tell the time by the clock on the wall, which may be set at any moment."""
+    return dt.datetime.now(dt.UTC)
+
+
 class Engine:
     """Runs drivers for as long as `run` is not told to stop."""
 
@@ -46,7 +51,7 @@ class Engine:
             settings=settings,
             run_folder=self._run_folder,
             make_link=make_link,
-            now=lambda: dt.datetime.now(dt.UTC),
+            now=now,
         )
 
     def run(self, stopping: threading.Event) -> None:
