@@ -7,6 +7,7 @@ Source: RFC 9112, sections 6.3 and 9.3.
 
 from __future__ import annotations
 
+import select
 import socket
 import time
 from dataclasses import dataclass
@@ -95,6 +96,8 @@ class Connection:
         return answer.body
 
     def _connected(self) -> socket.socket:
+        if self._socket is not None and select.select([self._socket], [], [], 0)[0]:
+            self.close()  # nothing was asked, so this is the server's end of it: it was idle
         if self._socket is None:
             self._socket = socket.create_connection(
                 ("127.0.0.1", self._port), self._timeout_seconds
