@@ -128,8 +128,8 @@ def _tls(address: endpoint.HostAddress, limits: timing.Timing) -> Step:
     except OSError as error:
         return Step("TLS", False, f"no TLS: {error}", "The port must be WinRM's HTTPS listener.")
     ends = dt.datetime.fromtimestamp(ssl.cert_time_to_seconds(str(certificate["notAfter"])), dt.UTC)
-    advice = "" if ends - dt.datetime.now(dt.UTC) > _SOON else "Renew the certificate soon."
-    return Step("TLS", True, f"{version}, certificate valid until {ends:%Y-%m-%d}", advice)
+    found = f"{version}, certificate valid until {ends:%Y-%m-%d}"
+    return Step("TLS", True, found, _renewal(ends))
 
 
 def _connected(address: endpoint.HostAddress, limits: timing.Timing) -> socket.socket:
@@ -141,7 +141,9 @@ def _sign_in(address: endpoint.HostAddress, limits: timing.Timing) -> Step:
     try:
         try:
             shell = connection.create_shell()
-        except session.Denied:
+        except session.Denied as error:
+            if error.is_final:
+                raise
             shell = connection.create_shell()  # a spoilt connection is refused in the same way
         with contextlib.suppress(session.LinkError):  # the host removes it when it is idle
             connection.delete_shell(shell)
@@ -149,8 +151,20 @@ def _sign_in(address: endpoint.HostAddress, limits: timing.Timing) -> Step:
         return Step("sign-in", False, str(error), _sign_in_advice(error, address))
     finally:
         connection.close()
-    who = f" as {address.username}" if address.username else ""
-    return Step("sign-in", True, f"{address.transport}{who}")
+    return _signed_in(address)
+
+
+def _signed_in(address: endpoint.HostAddress) -> Step:
+    if address.transport != "certificate" or address.certificate_file is None:
+        who = f" as {address.username}" if address.username else ""
+        return Step("sign-in", True, f"{address.transport}{who}")
+    ends = tls.end_of(address.certificate_file)
+    found = f"by {address.certificate_file}, valid until {ends:%Y-%m-%d}"
+    return Step("sign-in", True, found, _renewal(ends))
+
+
+def _renewal(ends: dt.datetime) -> str:
+    return "" if ends - dt.datetime.now(dt.UTC) > _SOON else "Renew the certificate soon."
 
 
 def _sign_in_advice(error: session.LinkError, address: endpoint.HostAddress) -> str:

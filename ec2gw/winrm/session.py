@@ -6,7 +6,8 @@ Whatever goes wrong comes out as one of these, chosen by what may have happened 
     ├── Unconnected      nothing of the message was sent
     │   ├── Untrusted    the host's certificate does not hold
     │   └── Unusable     our own side cannot: a missing file, a missing library
-    ├── Denied           401: the sign-in is refused (believed after a second, new sign-in only)
+    ├── Denied           the sign-in is refused: by the domain, or by 401, which is believed after
+    │                    a second, new sign-in only
     ├── Forbidden        signed in, but without the right
     ├── NoOutput         nothing to receive within the operation's time, or input not taken in it
     ├── Gone             the shell or its process is no more
@@ -75,6 +76,11 @@ class Unusable(Unconnected):
 
 class Denied(LinkError):
     """The host refused the sign-in."""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether it is the domain's own word: a spoilt connection is refused like a wrong one."""
+        return self.code != 401
 
 
 class Forbidden(LinkError):

@@ -54,7 +54,9 @@ class Shell:
     def _sign_in(self) -> str:
         try:
             return self._sending.create_shell()
-        except session.Denied:
+        except session.Denied as error:
+            if error.is_final:
+                raise
             # A spoilt connection is refused like wrong credentials: only a second, new sign-in
             # tells them apart, and a third could lock the account.
             return self._sending.create_shell()

@@ -49,6 +49,11 @@ def check(address: endpoint.HostAddress) -> None:
         context(address)
 
 
+def end_of(certificate_file: str) -> dt.datetime:
+    """When that certificate ends."""
+    return x509.load_pem_x509_certificate(Path(certificate_file).read_bytes()).not_valid_after_utc
+
+
 def end_point_binding(certificate: bytes) -> bytes | None:
     """What binds a sign-in to the channel of that certificate (DER); None if it has no such hash.
 

@@ -29,6 +29,17 @@ def test_a_password_opens_its_own_account_in_any_spelling_of_the_name() -> None:
         assert credentials.check(name, password) is None
 
 
+def test_an_account_is_found_by_its_kerberos_name_and_by_its_certificates() -> None:
+    account = Account("op", SECRET, "LAB.EXAMPLE", certificate="op@lab")
+    credentials = Credentials([account, Account("other", "else")])
+    assert credentials.find("op@LAB.EXAMPLE") is account
+    assert credentials.mapped("op@lab") is account
+    for stranger in ("op@ELSEWHERE.EXAMPLE", "other@LAB.EXAMPLE", "@LAB.EXAMPLE", "op@", "@"):
+        assert credentials.find(stranger) is None
+        assert credentials.mapped(stranger) is None
+    assert credentials.mapped("") is None
+
+
 def test_the_password_is_in_no_representation() -> None:
     account = Account("op", SECRET, "LAB")
     assert SECRET not in repr(account)

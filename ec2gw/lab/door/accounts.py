@@ -68,8 +68,9 @@ class Credentials:
 
     def find(self, principal: str) -> Account | None:
         """Find an account by name, with its domain before it or as Kerberos' realm behind it."""
-        name, at, realm = principal.casefold().rpartition("@")
-        return self._accounts.get(f"{realm}\\{name}" if at else realm)
+        folded = principal.casefold()
+        name, _, realm = folded.rpartition("@")
+        return self._accounts.get(folded) or self._accounts.get(f"{realm}\\{name}")
 
     def mapped(self, certificate: str) -> Account | None:
         """Find the account that client certificates with this principal name are mapped to."""

@@ -33,8 +33,7 @@ class Domain:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self._port: int = free.getsockname()[1]
+        self._port = 0
         self.account = folder / "account.keytab"
         self.host = folder / "host.keytab"
         self._environ = {
@@ -50,7 +49,12 @@ class Domain:
             f"ktadd -k {self.host} HTTP/localhost@{REALM}",
         ):
             self.order(order)
-        self._kdc = self._start()
+        for _ in range(3):
+            self._kdc = self._start()
+            if self._kdc.poll() is None:
+                return
+            self._configure()  # somebody else was quicker to take the port
+        raise AssertionError("the KDC does not start; see its log")
 
     def environ(self, tickets: Path) -> dict[str, str]:
         """What a process of the domain has in its environment, clients and hosts alike."""
@@ -83,6 +87,8 @@ class Domain:
         self._kdc.wait(5)
 
     def _configure(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            self._port = free.getsockname()[1]
         (self._folder / "krb5.conf").write_text(
             f"""[libdefaults]
     default_realm = {REALM}
@@ -118,6 +124,7 @@ class Domain:
         )
 
     def _start(self) -> subprocess.Popen[bytes]:
+        """Start the KDC; it may have ended when this returns, for its port was taken."""
         started = subprocess.Popen(
             ["timeout", str(_SECONDS), _program("krb5kdc"), "-n", "-r", REALM],
             env={**os.environ, **self._environ},
@@ -126,15 +133,15 @@ class Domain:
             stderr=subprocess.DEVNULL,
         )
         deadline = time.monotonic() + 10
-        while True:
+        while started.poll() is None:
             try:
                 socket.create_connection(("127.0.0.1", self._port), 1).close()
             except OSError:
-                assert started.poll() is None
                 assert time.monotonic() < deadline
                 time.sleep(0.02)
             else:
-                return started
+                break
+        return started
 
     def _run(self, name: str, *arguments: str, environ: dict[str, str] | None = None) -> None:
         done = subprocess.run(

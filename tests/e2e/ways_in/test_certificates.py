@@ -6,6 +6,7 @@ import datetime as dt
 import re
 import shlex
 import shutil
+import socket
 import ssl
 import subprocess
 from pathlib import Path
@@ -14,13 +15,13 @@ import pytest
 
 from ec2gw.lab.door.accounts import Account
 from ec2gw.lab.door.server import Door, Tls
-from ec2gw.winrm import endpoint, session
+from ec2gw.winrm import endpoint, probe, session
 
 from . import rig
 from .authority import Authority
 from .rig import Machine
 
-YESTERDAY = dt.timedelta(days=-1)
+DAY = dt.timedelta(days=1)
 
 
 def way(
@@ -47,6 +48,31 @@ def test_a_mapped_certificate_gets_in_whenever_the_host_asks_for_it(
     tls = authority.host()
     door = machine.door(tls=Tls(tls.certificate, tls.key, authority.file, newest))
     rig.works(way(door, authority, authority.client(rig.PRINCIPAL)))
+
+
+def test_host_check_tells_in_time_when_our_certificate_ends(
+    authority: Authority, door: Door
+) -> None:
+    for ends, advice in ((dt.timedelta(days=9), "Renew the certificate soon."), (30 * DAY, "")):
+        address = way(door, authority, authority.client(rig.PRINCIPAL, ends=ends))
+        (step,) = (one for one in probe.probe(address, rig.ROOT) if one.name == "sign-in")
+        assert (step.ok, step.advice) == (True, advice)
+        assert f"valid until {dt.datetime.now(dt.UTC) + ends:%Y-%m-%d}" in step.found
+
+
+@pytest.mark.parametrize("takes_part", [True, False])
+def test_whoever_shows_no_certificate_is_refused(
+    authority: Authority, door: Door, takes_part: bool
+) -> None:
+    context = ssl.create_default_context(cafile=authority.file)
+    context.post_handshake_auth = takes_part
+    plain = socket.create_connection(("127.0.0.1", door.port), 5)
+    with context.wrap_socket(plain, server_hostname="127.0.0.1") as client:
+        client.sendall(
+            b"POST /wsman HTTP/1.1\r\nContent-Length: 0\r\nAuthorization: "
+            b"http://schemas.dmtf.org/wbem/wsman/1/wsman/secprofile/https/mutual\r\n\r\n"
+        )
+        assert client.recv(1 << 16).startswith(b"HTTP/1.1 401 ")
 
 
 def test_the_certificate_that_the_documentation_makes_gets_in(
@@ -112,7 +138,7 @@ def test_files_that_are_of_no_use_are_told_before_anything_is_sent(
 ) -> None:
     certificate, key = authority.client(rig.PRINCIPAL)
     _, another_key = authority.client("other@LAB.EXAMPLE")
-    expired = authority.client(rig.PRINCIPAL, ends=YESTERDAY)
+    expired = authority.client(rig.PRINCIPAL, ends=-DAY)
     sealed = authority.client(rig.PRINCIPAL, passphrase=b"a passphrase")
     empty = tmp_path / "empty.pem"
     empty.touch()

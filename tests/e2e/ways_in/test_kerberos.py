@@ -13,6 +13,7 @@ import pytest
 from ec2gw.lab.door import certificates
 from ec2gw.lab.door.server import Door
 from ec2gw.winrm import endpoint, session
+from translators.hyperv import host
 
 from . import rig
 from .authority import Authority
@@ -106,6 +107,20 @@ def test_the_domain_refuses_in_words(door: Door, domain: Domain, tmp_path: Path)
         assert isinstance(cause, session.Denied), told
         assert words in str(cause)
         assert (step.name, words in step.found) == ("sign-in", True)
+
+
+def test_a_password_that_the_domain_refuses_is_tried_once(door: Door) -> None:
+    asked: list[str] = []
+
+    def wrong() -> str:
+        asked.append("asked")
+        return "wrong"
+
+    with rig.linked(way(door, username=rig.PRINCIPAL, password=wrong)) as link:
+        for _ in range(3):
+            with pytest.raises(host.HostError):
+                link.connect(2)
+    assert asked == ["asked"]
 
 
 def test_what_is_not_prepared_is_told_in_words(door: Door, domain: Domain, tmp_path: Path) -> None:
