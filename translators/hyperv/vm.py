@@ -177,10 +177,13 @@ def _whole(value: Flat) -> int:
 def is_missing(error_id: str) -> bool:
     """Tell from an error's whole id whether Get-VM found no such VM.
 
-    Source: InvalidParameter on recent builds, ObjectNotFound on others.
+    ObjectNotFound is none of it: so it reads when Hyper-V's management service does not run, or
+    when the account may not ask it.
+
+    Source: kubernetes/minikube#16679 shows both, one after the other.
     """
     identifier, _comma, cmdlet = error_id.partition(",")
-    return identifier in {"InvalidParameter", "ObjectNotFound"} and cmdlet.endswith(".GetVM")
+    return identifier == "InvalidParameter" and cmdlet.endswith(".GetVM")
 
 
 # -- plans
