@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import re
+import sqlite3
 from typing import Final
 
 import sqlalchemy as sa
@@ -33,9 +34,14 @@ def refusal(error: Exception, request_id: str, service: str, action: str) -> Ec2
             return error
         case Malformed():
             return Ec2Error(error.code, error.message)
-        case Closed() | sa.exc.OperationalError() | sa.exc.TimeoutError():
+        case (
+            Closed()
+            | sa.exc.OperationalError()
+            | sa.exc.TimeoutError()
+            | sqlite3.OperationalError()
+        ):
             # Locked too long, disk full, unreadable: nothing was kept, so asking again is safe.
-            cause = getattr(error, "orig", None)
+            cause = getattr(error, "orig", error)
             fields = {
                 "request": request_id,
                 "error": type(error).__name__,

@@ -30,6 +30,7 @@ from ec2gw import children, config
 from ec2gw.children import Child
 from ec2gw.config import DEFAULT_REGION, Config
 from ec2gw.engine.lock import FileLock, Taken
+from state import trouble
 
 if TYPE_CHECKING:
     from ec2gw.auth.accounts import Credentials
@@ -57,17 +58,19 @@ def serve(resolved: Config, say: Callable[[str], None]) -> int:
     """Run until SIGTERM or SIGINT; `say` is told what the operator pastes, then `ready: URL`.
 
     :raises Refused: before anything is served
+    :raises state.trouble.Unusable: likewise
     """
-    config.make_folders(resolved)
-    try:
-        lock = FileLock(resolved.run / LOCK)
-    except Taken:
-        raise Refused(f"another ec2gw serves {resolved.data} already") from None
-    try:
-        with _listen(resolved) as listener, _signals() as signals:
-            return _Service(resolved, listener, signals, say).run()
-    finally:
-        lock.release()
+    with trouble.in_words(resolved.data):
+        config.make_folders(resolved)
+        try:
+            lock = FileLock(resolved.run / LOCK)
+        except Taken:
+            raise Refused(f"another ec2gw serves {resolved.data} already") from None
+        try:
+            with _listen(resolved) as listener, _signals() as signals:
+                return _Service(resolved, listener, signals, say).run()
+        finally:
+            lock.release()
 
 
 class _Service:
@@ -94,6 +97,7 @@ class _Service:
         laboratory = ["ec2gw.lab.serve", "--data", data, "--listen", "127.0.0.1:0"]
         self._laboratory: Child | None = Child("lab", laboratory)
         self._told_hosts: object = None
+        self._told_pids: object = None
         self._region = DEFAULT_REGION
         self._changed = 0.0
 
@@ -111,7 +115,7 @@ class _Service:
                     self._say(line)
                 self._say(f"ready: {self._url}")
             while not self._signals.stopping:
-                self._tend()
+                self._tend_on()
                 self._signals.wait(self._pause())
         finally:
             _log.info("stopping")
@@ -168,16 +172,24 @@ class _Service:
                     raise Refused(f"{child.name} does not come up; the lines above say why")
             self._signals.wait(_LOOK_SECONDS)
 
+    def _tend_on(self) -> None:
+        """Tend; a full disk is written about, and does not end what still runs."""
+        try:
+            with trouble.in_words(self._config.data):
+                self._tend()
+        except trouble.Unusable as error:
+            _log.error("data-folder-unusable", extra={"error": str(error)})
+
     def _tend(self, *, engine: bool = True) -> None:
-        before = [child.pid for child in self._all()]
         for child in self._all():
             if child is not self._engine or engine:
                 child.tend()
-        if [child.pid for child in self._all()] != before:
-            pids = {child.name: child.pid for child in self._all()}
+        pids = {child.name: child.pid for child in self._all()}
+        if pids != self._told_pids:
             fresh = self._config.run / f"{PIDS}.new"
             fresh.write_text(json.dumps(pids))
             fresh.replace(self._config.run / PIDS)  # whoever reads it reads all of it
+            self._told_pids = pids
             self._changed = time.monotonic()
         if self._laboratory is not None and engine:
             self._meet_laboratory()

@@ -57,10 +57,11 @@ def _revision(path: Path) -> str | None:
         os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o600))
         return None
     with closing(sqlite3.connect(path)) as connection:
-        try:
-            row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
-        except sqlite3.OperationalError:
+        # Asked for by name: any error, such as a lock, has to come out and not to mean "new".
+        table = "SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"
+        if connection.execute(table).fetchone() is None:
             return None
+        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     return str(row[0]) if row else None
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ec2gw import config, inventory
 from ec2gw.cli.options import Failed, configured, data_option
 from ec2gw.engine.lock import FileLock, Taken
-from state import schema, secrets
+from state import schema, secrets, trouble
 from state.secrets import Vault
 from state.store import Store
 
@@ -43,13 +43,20 @@ def opened_for_hosts(resolved: config.Config) -> Iterator[tuple[Store, Vault]]:
 @contextlib.contextmanager
 def _opened(resolved: config.Config) -> Iterator[tuple[Store, Vault, bool]]:
     try:
+        with trouble.in_words(resolved.data), _state(resolved) as found:
+            yield found
+    except trouble.Unusable as error:
+        raise Failed(str(error)) from None
+
+
+@contextlib.contextmanager
+def _state(resolved: config.Config) -> Iterator[tuple[Store, Vault, bool]]:
+    try:
         config.make_folders(resolved)
         lock = FileLock(resolved.run / "serve.lock")
     except Taken:
         store, vault = inventory.open_state(resolved, migrate=False)
         lock = None
-    except OSError as error:
-        raise Failed(f"{resolved.data}: {error.strerror}") from None
     try:
         if lock is not None:
             try:

@@ -8,6 +8,7 @@ import click
 
 from ec2gw import config, logs, supervise
 from ec2gw.cli.options import Failed, configured, data_option, text
+from state import trouble
 
 
 @click.command()
@@ -44,7 +45,7 @@ def serve(
     logs.begin("serve", resolved.log_level)
     try:
         return supervise.serve(resolved, lambda line: click.echo(line))
-    except supervise.Refused as error:
+    except (supervise.Refused, trouble.Unusable) as error:
         raise Failed(str(error)) from None
 
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import logging
 import re
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -261,7 +264,13 @@ def _locked() -> Exception:
     return sa.exc.OperationalError("statement", {"secret": "x"}, cause)
 
 
-@pytest.mark.parametrize("make", [_locked, Closed, sa.exc.TimeoutError], ids=lambda make: make.__name__)
+def _bare() -> Exception:
+    return sqlite3.OperationalError("disk I/O error")
+
+
+@pytest.mark.parametrize(
+    "make", [_locked, _bare, Closed, sa.exc.TimeoutError], ids=lambda make: make.__name__
+)
 def test_a_store_that_cannot_be_reached_is_told_as_unavailable(
     door: Door, audit: list[logging.LogRecord], make: Callable[[], Exception]
 ) -> None:
@@ -271,6 +280,32 @@ def test_a_store_that_cannot_be_reached_is_told_as_unavailable(
     door.offer("CreateVolume", fail, changes=True)
     assert code(door.ask("CreateVolume", Size="1")) == ("Unavailable", 503)
     assert "secret" not in str([vars(record) for record in audit])
+
+
+@pytest.mark.parametrize("holding", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
+def test_while_another_program_holds_the_database_changes_are_unavailable(
+    tmp_path: Path,
+    empty_database: Path,
+    vault: Vault,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    holding: str,
+) -> None:
+    monkeypatch.setattr("state.store._BUSY_SECONDS", 0.2)
+    path = tmp_path / "held.sqlite3"
+    shutil.copy(empty_database, path)
+    store = Store(path)
+    try:
+        door = Door(store, vault, settings)
+        assert code(door.ask("CreateVolume", Size="1")) == ("", 200)
+        with closing(sqlite3.connect(path, isolation_level=None)) as other:
+            other.execute(holding)
+            assert code(door.ask("CreateVolume", Size="1")) == ("Unavailable", 503)
+            assert code(door.ask("DescribeRegions")) == ("", 200)
+        assert code(door.ask("CreateVolume", Size="1")) == ("", 200)
+        assert len(door.made) == 2
+    finally:
+        store.close()
 
 
 REFUSED = {

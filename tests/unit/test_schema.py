@@ -53,6 +53,16 @@ def test_head_is_the_newest_revision(tmp_path: Path) -> None:
         ]
 
 
+def test_a_revision_that_cannot_be_read_is_not_taken_for_none(tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite3"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE VIEW alembic_version AS SELECT version_num FROM elsewhere")
+    before = path.read_bytes()
+    with pytest.raises(sqlite3.OperationalError):
+        schema.prepare(path, tmp_path)
+    assert path.read_bytes() == before
+
+
 def test_a_newer_schema_is_refused_and_untouched(tmp_path: Path) -> None:
     path = tmp_path / "state.sqlite3"
     schema.prepare(path, tmp_path)
