@@ -106,7 +106,8 @@ def test_a_real_host_is_not_added_beside_a_running_laboratory(served: Gateway) -
     host = ("hv1", "--url", "https://hv1.example:5986/wsman", "--zone", "eu-central-1a")
     added = _ec2gw("host", "add", *host, "--data", str(served.data))
     assert added.returncode == 1
-    assert added.stderr == "ec2gw: the service runs on the laboratory now: stop it first\n"
+    told = added.stderr.splitlines()[-1]  # before it, that Kerberos' libraries may be missing
+    assert told == "ec2gw: the service runs on the laboratory now: stop it first"
 
 
 def test_a_second_start_is_refused_with_one_line(served: Gateway) -> None:
