@@ -17,7 +17,7 @@ import rich.text
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ec2gw.cli.host import address_of, find
+from ec2gw.cli.host import address_of, find, networks_of
 from ec2gw.cli.opening import Failed, configured, data_option, opened
 from ec2gw.engine.lock import FileLock, Taken
 from state import models
@@ -65,7 +65,7 @@ def doctor(
             address=address_of(row, vault),
             root=row.root,
             deployment=session.scalars(sa.select(models.Deployment.id)).one(),
-            networks=_networks(session, row),
+            networks=tuple(networks_of(session, resolved, row)),
             image=_image(session, image) if image else None,
         )
     if only_list:
@@ -85,13 +85,6 @@ def doctor(
         finally:
             seat.close()
         return 0 if _write(seat, outcomes, now, base) else 1
-
-
-def _networks(session: Session, host: models.Host) -> tuple[tuple[str, int | None], ...]:
-    network = models.Network
-    here = (network.region == host.region, network.zone_letter == host.zone_letter)
-    query = sa.select(network.switch, network.vlan).where(*here).order_by(network.name)
-    return tuple((switch, vlan) for switch, vlan in session.execute(query))
 
 
 def _image(session: Session, name: str) -> Image:

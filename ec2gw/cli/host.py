@@ -13,6 +13,7 @@ import rich.table
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from ec2gw import config
 from ec2gw.cli import signing_in
 from ec2gw.cli.opening import Failed, configured, data_option, opened, opened_for_hosts
 from state import models
@@ -119,9 +120,7 @@ def check(name: str, data: Path | None, file: Path | None) -> int:
     with opened(resolved) as (store, vault):
         with store.read() as session:
             row = find(session, name)
-            network = models.Network
-            here = (network.region == row.region, network.zone_letter == row.zone_letter)
-            switches = sorted(set(session.scalars(sa.select(network.switch).where(*here))))
+            switches = sorted({switch for switch, _vlan in networks_of(session, resolved, row)})
             address, root = address_of(row, vault), row.root
         steps = probe.probe(address, root, switches=switches)
     table = rich.table.Table("step", "", "found", "what to do")
@@ -129,6 +128,51 @@ def check(name: str, data: Path | None, file: Path | None) -> int:
         table.add_row(step.name, "ok" if step.ok else "FAILS", step.found, step.advice)
     rich.console.Console().print(table)
     return 0 if all(step.ok for step in steps) else 1
+
+
+@host.command()
+@click.argument("name")
+@click.option("--level", type=click.Choice(["1", "2"]), default="1", show_default=True)
+@click.option("--undo", is_flag=True, help="Take back what the script noted that it changed.")
+@click.option("--account", help="On the host; default: the one that signs in.")
+@click.option("--gateway", "gateways", multiple=True, help="Address that the firewall lets in.")
+@click.option("--adapter", default="", help="What a missing switch is made on.")
+@data_option
+def script(
+    name: str,
+    level: str,
+    undo: bool,
+    account: str | None,
+    gateways: tuple[str, ...],
+    adapter: str,
+    data: Path | None,
+    file: Path | None,
+) -> None:
+    """Print the PowerShell that prepares a host that was added; run it there, nothing runs here.
+
+    Level 1: the account administers the host. Level 2: it manages Hyper-V alone.
+    """
+    from ec2gw.winrm import preparation
+
+    resolved = configured(file, data=str(data.absolute()) if data else None)
+    with opened(resolved) as (store, vault), store.read() as session:
+        row = find(session, name)
+        if not (account or row.username) and not undo:
+            raise Failed(f"{name} has no account by name: --account says which one it is there")
+        wanted = preparation.Preparation(
+            name=name,
+            address=address_of(row, vault),
+            account=account or row.username or "",
+            root=row.root,
+            switches=sorted({switch for switch, _vlan in networks_of(session, resolved, row)}),
+            gateways=gateways,
+            adapter=adapter,
+        )
+    try:
+        text = preparation.undo(wanted) if undo else preparation.script(wanted, int(level))
+    except ValueError as error:
+        raise Failed(str(error)) from None
+    click.echo(text, nl=False)
 
 
 @host.command()
@@ -161,6 +205,20 @@ def find(session: Session, name: str) -> models.Host:
     if row is None:
         raise Failed(f"there is no host called {name}")
     return row
+
+
+def networks_of(
+    session: Session, resolved: config.Config, host: models.Host
+) -> list[tuple[str, int | None]]:
+    """Switch and VLAN of each network of the host's zone, also before `serve` has seen it."""
+    row = models.Network
+    query = sa.select(row.name, row.switch, row.vlan).where(
+        row.region == host.region, row.zone_letter == host.zone_letter
+    )
+    known = {name: (switch, vlan) for name, switch, vlan in session.execute(query)}
+    zone = f"{host.region}{host.zone_letter}"
+    known |= {one.name: (one.switch, one.vlan) for one in resolved.network if one.zone == zone}
+    return [known[name] for name in sorted(known)]
 
 
 def address_of(row: models.Host, vault: Any) -> Any:

@@ -304,7 +304,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 def written_commands() -> list[str]:
     """Every `ec2gw ...` line of the README's and the operators' pages that is no synopsis."""
     blocks = [block for section in ("A real host",) for block in readme.blocks(section, "sh")]
-    text = (ROOT / "docs" / "operations.md").read_text()
+    pages = ("operations.md", "hyperv.md")
+    text = "\n".join((ROOT / "docs" / page).read_text() for page in pages)
     joined = text.replace("\\\n", " ")
     lines = [line for block in blocks for line in readme.commands(block)]
     lines += [line.strip() for line in joined.splitlines() if line.startswith("    ec2gw ")]
