@@ -37,8 +37,9 @@ class Settings:
     survey_shortest_seconds: float = 2
     survey_longest_seconds: float = 60
     """A host is surveyed at five times the survey's duration, kept between these two."""
-    journal_mended_after_seconds: float = 150
-    """A host's damaged journal is mended when whatever it may have known of has ended."""
+    journal_mended_after_seconds: float = 200
+    """A host's damaged journal is mended when whatever it may have known of has ended: an agent
+    that nobody speaks to ends after two minutes, and gives what it runs another one."""
     terminated_visible_seconds: float = 3600
     client_token_seconds: float = 24 * 3600
     processor_overcommit: float = 4.0

@@ -269,8 +269,13 @@ class Hand:
             now = intents.load(session, intent.key, self._settings, self._now())
         if now is None or now.generation != intent.generation:
             return None
-        self._tell(intent.key, intent.id, f"the host has seen generation {fenced.seen}")
-        return Later(30.0)
+        # Our epoch is the newest, so the state is older than the host: it was put back from a copy.
+        if intent.phase == "pending":  # launched once already, and perhaps ended since
+            self._tell(intent.key, intent.id, f"the host has seen generation {fenced.seen}")
+            return Later(30.0)
+        self._store.write(lambda session: intents.catch_up(session, intent, fenced.seen))
+        self._log("generation-raised", intent, seen=fenced.seen)
+        return None
 
     def _note(
         self,

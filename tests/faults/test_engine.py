@@ -49,6 +49,12 @@ def host(gateway: Rig) -> models.Host:
     return found
 
 
+def note(gateway: Rig, line: str) -> None:
+    """Add a line to the journal of the first host."""
+    with gateway.world.changing(HOST) as session:
+        session.append("C:\\ec2gw\\journal", f"{line} {framing.digest(line.encode())}\n".encode())
+
+
 def test_no_thread_ends_while_the_state_is_out_of_reach(
     gateway: Rig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -56,7 +62,7 @@ def test_no_thread_ends_while_the_state_is_out_of_reach(
     outage = Outage(gateway, monkeypatch)
     outage.begin()
     gateway.laboratory.faults[HOST].go_down()
-    gateway.until(lambda: outage.refused > 30, "everybody was refused")
+    gateway.until(lambda: outage.refused > 12, "everybody was refused")
     outage.end()
     gateway.until(lambda: not host(gateway).reachable, "the host is out of reach")
     gateway.laboratory.faults[HOST].go_up()
@@ -68,13 +74,33 @@ def test_no_thread_ends_while_the_state_is_out_of_reach(
 def test_a_host_that_knows_a_far_newer_epoch_is_driven_at_once(gateway: Rig) -> None:
     """The database is new, or from an older backup; the host's journal is not."""
     gateway.stop()
-    line = "P - 900000000"
-    with gateway.world.changing(HOST) as session:
-        session.append("C:\\ec2gw\\journal", f"{line} {framing.digest(line.encode())}\n".encode())
+    note(gateway, "P - 900000000")
     gateway.start()
     (one,) = gateway.launch(1, **ZONE)
     gateway.wait("running", one, seconds=20)
     assert host(gateway).epoch > 900_000_000
+
+
+def test_a_state_that_was_put_back_catches_up_with_its_hosts(gateway: Rig) -> None:
+    (one,) = launched(gateway)
+    gateway.ask("StopInstances", InstanceIds=[one], Force=True)
+    gateway.wait("stopped", one)
+    gateway.stop()
+    gateway.update(models.Instance, gateway.instance(one).key, generation=0)
+    gateway.start()
+    gateway.ask("StartInstances", InstanceIds=[one])
+    gateway.wait("running", one, seconds=20)
+
+
+def test_a_launch_that_its_host_knows_to_be_over_is_not_made_again(gateway: Rig) -> None:
+    gateway.stop()
+    (one,) = gateway.launch(1, **ZONE)
+    note(gateway, f"G {one} 3")  # as if it had been terminated after the state was copied
+    gateway.start()
+    gateway.until(lambda: bool(gateway.told()["troubles"]), "the operator is told")
+    assert gateway.vms() == []
+    gateway.ask("TerminateInstances", InstanceIds=[one])
+    gateway.wait("terminated", one)
 
 
 def test_two_copies_of_one_state_never_drive_with_the_same_epoch(

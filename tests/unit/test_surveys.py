@@ -268,6 +268,8 @@ def test_a_vm_that_moved_to_another_host_is_followed(store: Store) -> None:
     scene.survey("Running")
     assert scene.instance.host_key == other
     assert scene.phase() == "running"
+    with store.read() as session:
+        assert session.get_one(models.Look, scene.key).vm_state == "Running"
 
 
 def test_a_vm_whose_host_died_is_followed_where_it_runs(store: Store) -> None:

@@ -68,6 +68,7 @@ def apply(
     for key, here in report.here.items():
         taken = _take_over(session, host_key, key, here)
         if taken is not None:
+            _note_look(session, host_key, key, here, survey, addresses, now)
             _note_boot(session, key, survey)
             moved.append((taken, "moved-here"))
     return moved

@@ -165,6 +165,12 @@ def note_trouble(session: Session, key: int, trouble: str) -> None:
     work.trouble = trouble
 
 
+def catch_up(session: Session, intent: Intent, seen: int) -> None:
+    """Raise the intent's generation above the one that its host has seen."""
+    if _is_still(session, intent):
+        session.get_one(models.Instance, intent.key).generation = seen + 1
+
+
 def settle(session: Session, intent: Intent, rest: Rest, now: dt.datetime) -> bool:
     """Move the row as the host was found; False when the intent changed meanwhile."""
     if not _is_still(session, intent):

@@ -250,7 +250,8 @@ def stands_here(session: Session, host_key: int, key: int, here: vm.Vm) -> bool:
     a host that is silent nobody knows what it has, but what works here is no mere copy.
     """
     instance = session.get_one(models.Instance, key)
-    if instance.phase == "terminated" or instance.host_key == host_key:
+    ours = session.get_one(models.Host, host_key)
+    if instance.phase == "terminated" or instance.host_key == host_key or ours.state == "removed":
         return False
     look = session.get(models.Look, key)
     if look is not None and look.vm_state is None:
