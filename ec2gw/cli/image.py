@@ -3,17 +3,29 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
+import rich.console
+import rich.table
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ec2gw.auth import accounts
+from ec2gw.cli.host import address_of
 from ec2gw.cli.opening import Failed, configured, data_option, opened
 from state import ids, models
+from state.secrets import Vault
+from state.store import Store
 from translators import zones
 from translators.ec2.images import names
+from translators.settings import GIB
+
+if TYPE_CHECKING:
+    from ec2gw.disks import Found
+    from translators.hyperv.vhd import Disk
 
 _TEMPLATES = (
     "MicrosoftWindows",
@@ -30,7 +42,7 @@ def image() -> None:
 @image.command()
 @click.argument("file_name")
 @click.argument("name")
-@click.option("--size-gib", type=click.IntRange(1, 65536), required=True, help="Of the disk.")
+@click.option("--size-gib", type=click.IntRange(1, 65536), help="Of the disk; the hosts tell it.")
 @click.option("--description")
 @click.option("--platform", type=click.Choice(["linux", "windows"]), default="linux")
 @click.option("--generation", type=click.Choice(["1", "2"]), default="2", help="Of the VM.")
@@ -38,11 +50,12 @@ def image() -> None:
 @click.option("--root-device-name", default="/dev/sda1")
 @click.option("--private", is_flag=True, help="For the default account alone.")
 @click.option("--region", default=zones.ANY, help="Default: every region.")
+@click.option("--no-check", is_flag=True, help="Ask no host; needs --size-gib.")
 @data_option
 def add(
     file_name: str,
     name: str,
-    size_gib: int,
+    size_gib: int | None,
     description: str | None,
     platform: str,
     generation: str,
@@ -50,13 +63,14 @@ def add(
     root_device_name: str,
     private: bool,
     region: str,
+    no_check: bool,
     data: Path | None,
     file: Path | None,
 ) -> None:
     """Make FILE_NAME, a disk in `images` below every host's root, known as NAME.
 
     The disk becomes the read-only parent of every instance's own. It is never written to and
-    never deleted. Prints the image's id.
+    never deleted. Every host of the region is asked for it, and told of. Prints the image's id.
     """
     if not names.is_file(file_name):
         raise Failed(f"{file_name!r} is no plain file name")
@@ -68,9 +82,11 @@ def add(
         raise Failed("secure boot is for VMs of generation 2")
     if not names.boots(file_name, int(generation)):
         raise Failed("VMs of generation 2 start from .vhdx disks only")
+    if no_check and size_gib is None:
+        raise Failed("--no-check needs --size-gib: no host is asked")
     resolved = configured(file, data=str(data.absolute()) if data else None)
 
-    def work(session: Session) -> str:
+    def work(session: Session, whole_gib: int) -> str:
         owner = accounts.operator(session) if not private else accounts.default(session)
         row = models.Image
         same = (row.account_key == owner.key, row.name == name, row.region == region)
@@ -88,15 +104,81 @@ def add(
             generation=int(generation),
             secure_boot_template=secure_boot_template,
             root_device_name=root_device_name,
-            size_gib=size_gib,
+            size_gib=whole_gib,
             snapshot_id=ids.mint("snap"),
             created_at=dt.datetime.now(dt.UTC),
         )
         session.add(made)
         return made.id
 
-    with opened(resolved) as (store, _):
-        click.echo(store.write(work))
+    with opened(resolved) as (store, vault):
+        if no_check and size_gib is not None:
+            whole_gib = size_gib
+        else:
+            found = _ask(store, vault, region, file_name)
+            whole_gib = judged(found, file_name, int(generation), size_gib)
+        click.echo(store.write(lambda session: work(session, whole_gib)))
+
+
+def _ask(store: Store, vault: Vault, region: str, file_name: str) -> list[Found]:
+    """Ask the hosts of the region, and show what each has."""
+    from ec2gw import disks  # heavy
+
+    with store.read() as session:
+        row = models.Host
+        query = sa.select(row).where(row.state != "removed").order_by(row.name)
+        if region != zones.ANY:
+            query = query.where(row.region.in_([region, zones.ANY]))
+        places = [
+            disks.Place(
+                one.name, f"{one.region}{one.zone_letter}", one.root, address_of(one, vault)
+            )
+            for one in session.scalars(query)
+        ]
+    found = disks.ask(places, file_name)
+    table = rich.table.Table("host", "zone", "found")
+    for one in found:
+        table.add_row(one.host, one.zone, _shown(one.disk) if one.disk else one.why)
+    if found:
+        rich.console.Console(stderr=True).print(table)
+    return found
+
+
+def _shown(disk: Disk) -> str:
+    words = [
+        f"{disk.format}, {disk.type.lower()}",
+        f"{disk.size_bytes / GIB:.6g} GiB, {disk.file_bytes / GIB:.2f} GiB of it on disk",
+        f"for generation {' or '.join(map(str, disk.generations))}",
+    ]
+    if disk.attached:
+        words.append("attached: something may be writing to it")
+    return "; ".join(words)
+
+
+def judged(found: Sequence[Found], file_name: str, generation: int, size_gib: int | None) -> int:
+    """Answer the disk's size in whole GiB if all that answered have the same, fitting disk."""
+    otherwise = "or, to have it checked by nobody, give --no-check and --size-gib"
+    if not any(one.answered for one in found):
+        raise Failed(f"no host answered: have one reachable, {otherwise}")
+    lacking = [one.host for one in found if one.answered and one.disk is None]
+    if lacking:
+        raise Failed(f"no disk images\\{file_name} on {', '.join(lacking)}: copy it, {otherwise}")
+    first, *others = (one.disk for one in found if one.disk is not None)
+    if any(one.size_bytes != first.size_bytes for one in others):
+        raise Failed(f"the disks called {file_name} differ in size: copy one of them to all hosts")
+    if any(one.identifier != first.identifier for one in others):
+        click.echo(
+            "warning: they are no copies of one another, or their identity was reset", err=True
+        )
+    if first.type == "Differencing":
+        raise Failed(f"{file_name} is a differencing disk: merge it with its parent before")
+    if generation not in first.generations:
+        fits = " or ".join(map(str, first.generations))
+        raise Failed(f"{file_name} is for VMs of generation {fits}: give --generation")
+    whole_gib = -(-first.size_bytes // GIB)
+    if size_gib not in (None, whole_gib):
+        raise Failed(f"{file_name} has {whole_gib} GiB, not {size_gib}")
+    return whole_gib
 
 
 COMMANDS = (image,)

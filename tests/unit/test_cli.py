@@ -133,13 +133,23 @@ def test_ntlm_without_tls_is_refused_unless_it_is_wanted(run: Run) -> None:
 
 
 def test_an_image_gets_an_id_and_a_name_of_its_own(run: Run) -> None:
-    made = run("image", "add", "ubuntu.vhdx", "ubuntu-24.04", "--size-gib", "30")
+    unseen = ("--no-check", "--size-gib", "30")
+    made = run("image", "add", "ubuntu.vhdx", "ubuntu-24.04", *unseen)
     assert made.exit_code == 0, made.output
     assert re.fullmatch(r"ami-[0-9a-f]{17}", made.output.strip())
-    again = run("image", "add", "other.vhdx", "ubuntu-24.04", "--size-gib", "30")
+    again = run("image", "add", "other.vhdx", "ubuntu-24.04", *unseen)
     assert "already" in _failed(again)
-    private = run("image", "add", "o.vhdx", "ubuntu-24.04", "--size-gib", "30", "--private")
+    private = run("image", "add", "o.vhdx", "ubuntu-24.04", *unseen, "--private")
     assert private.exit_code == 0, private.output
+
+
+def test_without_a_host_to_ask_an_image_wants_to_be_believed(run: Run) -> None:
+    for given in ((), ("--size-gib", "30")):
+        failed = _failed(run("image", "add", "ubuntu.vhdx", "ubuntu-24.04", *given))
+        assert "no host answered" in failed
+        assert "--no-check and --size-gib" in failed
+    failed = _failed(run("image", "add", "ubuntu.vhdx", "ubuntu-24.04", "--no-check"))
+    assert "needs --size-gib" in failed
 
 
 @pytest.mark.parametrize(
