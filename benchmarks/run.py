@@ -115,7 +115,7 @@ def _starts(folder: Path, data: Path, signer: Signer, outcome: Outcome) -> None:
                 seconds[name].append(start.seconds)
                 memory[name].append(_memory_mib(start.side))
     outcome.against_moto += [
-        _row("start to first signed answer", "s", seconds, 1),
+        _row("start to first signed answer", "s", seconds),
         _row("memory, idle", "MiB", memory),
     ]
 
@@ -191,10 +191,10 @@ def _flatness(folder: Path, few: Path, many: Path, signer: Signer, outcome: Outc
     ]
 
 
-def _row(name: str, unit: str, figures: Mapping[str, list[float]], bar: float | None = None) -> Row:
+def _row(name: str, unit: str, figures: Mapping[str, list[float]]) -> Row:
     ours, theirs = figures["ec2gw"], figures["moto"]
     ratios = [right / left for left, right in zip(ours, theirs, strict=True)]
-    return Row(name, unit, statistics.median(ours), statistics.median(theirs), ratios, bar)
+    return Row(name, unit, statistics.median(ours), statistics.median(theirs), ratios)
 
 
 def _memory_mib(side: Side) -> float:
