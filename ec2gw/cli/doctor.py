@@ -153,6 +153,8 @@ def _write(seat: Bench, outcomes: Sequence[Outcome], began: dt.datetime, base: P
     except OSError as error:
         raise Failed(f"the report cannot be written: {error}") from None
     _console().print(f"{made.counts()}; written to {text} and {values}")
+    if outcomes[-1].verdict != "holds":
+        _console().print("The clean-up did not end well: run this again, or see the report.")
     return made.good
 
 

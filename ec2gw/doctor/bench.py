@@ -152,7 +152,9 @@ class Bench(port.Host):
     @property
     def main(self) -> pool.HostLink:
         if self._main is None:
-            self._main = self._link(self.target.root, allowed.ALLOWED, allowed.PATHS, None)
+            self._main = self._link(
+                self.target.root, allowed.MODULES, allowed.ALLOWED, allowed.PATHS, None
+            )
         return self._main
 
     @property
@@ -165,7 +167,11 @@ class Bench(port.Host):
             # Seconds only grow, so that a later doctor's agents put an earlier one's to rest.
             self.epoch = max(int(time.time()), self.epoch + 1)
             link = self.another(self.epoch)
-            seen = link.connect(_START_SECONDS).epoch
+            try:
+                seen = link.connect(_START_SECONDS).epoch
+            except BaseException:
+                link.close()
+                raise
             if seen >= self.epoch:
                 link.close()
                 self.epoch = seen + 1
@@ -175,7 +181,7 @@ class Bench(port.Host):
 
     def another(self, epoch: int) -> pool.HostLink:
         """One more link of the doctor's folder; whoever asks for it closes it."""
-        return self._link(self.target.folder, trials.ALLOWED, trials.PATHS, epoch)
+        return self._link(self.target.folder, trials.MODULES, trials.ALLOWED, trials.PATHS, epoch)
 
     def replace_own(self, link: pool.HostLink, epoch: int) -> None:
         """Go on over another link, after a newer epoch was seen."""
@@ -205,7 +211,7 @@ class Bench(port.Host):
         """What starts an agent of the doctor's folder without a link."""
         setup = {
             "root": self.target.folder,
-            "modules": allowed.MODULES,
+            "modules": trials.MODULES,
             "allowed": trials.ALLOWED,
             "paths": trials.PATHS,
         }
@@ -216,6 +222,7 @@ class Bench(port.Host):
     def _link(
         self,
         root: str,
+        modules: Sequence[str],
         table: Mapping[str, Sequence[str]],
         paths: Mapping[str, Sequence[str]],
         epoch: int | None,
@@ -228,7 +235,7 @@ class Bench(port.Host):
         return pool.HostLink(
             self.target.address,
             root=root,
-            modules=allowed.MODULES,
+            modules=modules,
             allowed=table,
             paths=paths,
             epoch=epoch,
@@ -256,7 +263,8 @@ class Bench(port.Host):
         try:
             answer = link.run(plan, fence=fence, deadline_seconds=deadline_seconds)
         except port.Failed as failed:
-            self.errors.append(failed.error)
+            if failed.error not in self.errors:  # what is waited for fails the same way often
+                self.errors.append(failed.error)
             self._ended(fence)
             if failed.error.identifier in _LACKING:
                 raise NotTried(f"there is no {failed.error.target}") from failed

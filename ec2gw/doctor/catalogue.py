@@ -46,6 +46,13 @@ _OPEN: Final = (
         why="only a guest can tell, and no volumes are attached yet",
     ),
     Probe(
+        "converted-images",
+        "A disk that qemu-img made has a size and an identifier that Hyper-V is content with.",
+        "derived; Get-VHD",
+        relied=False,
+        why="it takes such a disk: name it by --image, and it is the parent of a VM's",
+    ),
+    Probe(
         "rules-migrate",
         "Rules of an adapter go along in a live migration.",
         "derived; Add-VMNetworkAdapterExtendedAcl",

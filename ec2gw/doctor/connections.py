@@ -110,10 +110,11 @@ def _full_pipe(bench: Bench) -> str:
     taken = 0
     with wire.peer(bench) as peer:
         peer.start_sleeper(bench.patience.sleeper)
+        filling = peer.connection()
         began = time.monotonic()
         try:
             while taken < _MOST_BYTES:
-                peer.send(peer.first, b"x" * _PIECE)
+                peer.send(filling, b"x" * _PIECE)
                 taken += _PIECE
         except session.NoOutput as error:
             waited = time.monotonic() - began

@@ -116,12 +116,12 @@ def _two_agents(bench: Bench) -> str:
     """One agent runs a token's plan; another one is asked for that token meanwhile and after."""
     mark = port.Path("busy-agents")
     plan, token = busy_plan(bench, mark), _token()
-    ended: list[port.HostError] = []
+    ended: list[Exception] = []
 
     def run() -> None:
         try:
             bench.change(plan, token=token)
-        except port.HostError as error:
+        except (port.HostError, NotTried) as error:
             ended.append(error)
 
     said: list[str] = []

@@ -15,9 +15,9 @@ from typing import Final
 from ec2gw.doctor.bench import Bench, Made
 from ec2gw.doctor.probe import NotSo, NotTried, Probe
 from state import ids
+from translators.hyperv import file, trials, vm
 from translators.hyperv import host as port
 from translators.hyperv import survey as looks
-from translators.hyperv import trials, vm
 
 _MIB: Final = 1024**2
 _GIB: Final = 1024**3
@@ -195,12 +195,8 @@ def _remove(bench: Bench, generation: int) -> str:
         bench.until_state(made, "Off")
     at = time.monotonic()
     bench.change(vm.remove(made.vm_id), made.name)
-    left = trials.disk(vm.INSTANCES / made.name / "root.vhdx")
-    stayed = "its disk stayed"
-    try:
-        bench.look(left)
-    except port.Failed:
-        stayed = "its disk cannot be looked at"
+    disk = file.look(vm.INSTANCES / made.name / "root.vhdx")
+    stayed = "its disk stayed" if file.seen(bench.look(disk)) else "its disk went with it"
 
     def swept() -> bool | None:
         try:

@@ -48,7 +48,8 @@ def prove(
             take(probe, _tried(bench, probe, outcomes, slow=slow))
     except KeyboardInterrupt:
         interrupted = True
-    take(catalogue.CLEAN_UP, _tried(bench, catalogue.CLEAN_UP, outcomes, slow=slow))
+    finally:  # also after a fault of our own
+        take(catalogue.CLEAN_UP, _tried(bench, catalogue.CLEAN_UP, outcomes, slow=slow))
     if interrupted:
         raise Interrupted(list(outcomes.values()))
     return list(outcomes.values())

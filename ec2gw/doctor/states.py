@@ -256,6 +256,20 @@ RUNNING: Final = (
         lambda vm_id: trials.set_vlan(vm_id, _VLAN),
         "Running",
     ),
+    _table(
+        "bandwidth-running",
+        "A running VM's adapter can be limited.",
+        _admits,
+        lambda vm_id: trials.set_bandwidth(vm_id, 80_000_000),
+        "Running",
+    ),
+    _table(
+        "iops-running",
+        "A running VM's disk can be limited.",
+        _admits,
+        lambda vm_id: trials.set_iops(vm_id, 1000),
+        "Running",
+    ),
     Probe(
         "network-running",
         "A running VM's adapter can be taken off its switch.",

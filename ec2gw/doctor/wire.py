@@ -26,18 +26,20 @@ class Peer:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
-        self.limits = dataclasses.replace(
-            bench.limits, operation_seconds=bench.patience.operation, renew_seconds=3600
-        )
+        patient = dataclasses.replace(bench.limits, renew_seconds=3600)
+        self._limits = dataclasses.replace(patient, operation_seconds=bench.patience.operation)
         self._connections: list[session.Connection] = []
         self._decoder = framing.Decoder()
-        self.first = self.connection()
+        self.first = self._connect(patient)  # PowerShell takes its input when it has started
         self.shell = self.first.create_shell()
         self.command = ""
 
-    def connection(self, limits: timing.Timing | None = None) -> session.Connection:
-        """One more connection of its own, with a sign-in of its own."""
-        made = session.Connection(self._bench.target.address, limits or self.limits)
+    def connection(self) -> session.Connection:
+        """One more connection, with a sign-in of its own, that waits less long in a Receive."""
+        return self._connect(self._limits)
+
+    def _connect(self, limits: timing.Timing) -> session.Connection:
+        made = session.Connection(self._bench.target.address, limits)
         self._connections.append(made)
         return made
 

@@ -46,6 +46,8 @@ PLANS = (
     trials.disconnect(GUID),
     trials.connect(GUID, "vm-network"),
     trials.set_vlan(GUID, 4000),
+    trials.set_bandwidth(GUID, 8_000_000),
+    trials.set_iops(GUID, 1000),
     trials.deny_inbound(GUID),
     trials.many_looks(3, Path("busy")),
     trials.sweep(Path("doctor-0")),

@@ -35,10 +35,15 @@ _MORE: Final[Mapping[str, tuple[str, ...]]] = {
     "Hyper-V\\Rename-VM": ("VM", "NewName"),
     "Hyper-V\\Resume-VM": ("VM",),
     "Hyper-V\\Save-VM": ("VM",),
+    "Hyper-V\\Set-VMHardDiskDrive": ("VMHardDiskDrive", "MaximumIOPS"),
+    "Hyper-V\\Set-VMNetworkAdapter": ("MaximumBandwidth",),
     "Hyper-V\\Suspend-VM": ("VM",),
     "Microsoft.PowerShell.Management\\Get-ChildItem": ("Path",),
     "Microsoft.PowerShell.Management\\Get-Process": ("Name",),
 }
+
+MODULES: Final = (*allowed.MODULES, "Microsoft.WSMan.Management")
+"""The last one brings the drive with the quotas."""
 
 ALLOWED: Final[dict[str, tuple[str, ...]]] = {
     do: tuple(dict.fromkeys((*allowed.ALLOWED.get(do, ()), *_MORE.get(do, ()))))
@@ -262,6 +267,26 @@ def set_vlan(vm_id: str, vlan: int) -> Plan:
     return _on_adapters(
         "set-vlan", vm_id, "Hyper-V\\Set-VMNetworkAdapterVlan", Access=True, VlanId=vlan
     )
+
+
+def set_bandwidth(vm_id: str, bits_a_second: int) -> Plan:
+    """Limit what its first adapter sends."""
+    return _on_adapters(
+        "set-bandwidth", vm_id, "Hyper-V\\Set-VMNetworkAdapter", MaximumBandwidth=bits_a_second
+    )
+
+
+def set_iops(vm_id: str, iops: int) -> Plan:
+    """Limit its first disk."""
+    calls = (
+        Call("Hyper-V\\Get-VM", {"Id": vm_id}, keep="vm"),
+        Call("Hyper-V\\Get-VMHardDiskDrive", {"VM": Ref("vm")}, keep="disks"),
+        Call(
+            "Hyper-V\\Set-VMHardDiskDrive",
+            {"VMHardDiskDrive": Ref("disks", at=0), "MaximumIOPS": iops},
+        ),
+    )
+    return Plan("set-iops", calls, changes=True)
 
 
 def deny_inbound(vm_id: str) -> Plan:
