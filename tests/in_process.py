@@ -6,6 +6,7 @@ pipeline, and its answer to botocore's parser.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Iterator
 from typing import Any
@@ -14,6 +15,7 @@ from urllib.parse import urlsplit
 import boto3
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from botocore.config import Config
+from botocore.credentials import Credentials
 from botocore.exceptions import ClientError
 
 from ec2gw import inventory
@@ -33,14 +35,42 @@ _CLIENTS = Config(retries={"total_max_attempts": 1}, parameter_validation=False)
 
 
 class InProcess:
-    """A small cloud behind the pipeline. The callers are the default account and `stranger`."""
+    """boto3's clients of a gateway. The callers are the default account and `stranger`."""
 
-    def __init__(self, store: Store, vault: Vault, settings: Settings) -> None:
-        self.store = store
-        self.cloud = Reads(store, settings)
-        self.default = inventory.prepare(store, vault)
-        self.stranger = accounts.create(store, vault, "stranger")
-        self.gateway = Gateway(store, accounts.Accounts(store, vault, 10), settings)
+    def __init__(
+        self, gateway: Gateway, default: accounts.Credentials, stranger: accounts.Credentials
+    ) -> None:
+        self.gateway = gateway
+        self.store = gateway.store
+        self.default = default
+        self.stranger = stranger
+
+    @classmethod
+    def fresh(cls, store: Store, vault: Vault, settings: Settings) -> InProcess:
+        """Make a small cloud, with hosts in three zones and a public image called linux."""
+        Reads(store, settings)
+        default = inventory.prepare(store, vault)
+        stranger = accounts.create(store, vault, "stranger")
+        gateway = Gateway(store, accounts.Accounts(store, vault, 10), settings)
+        return cls(gateway, default, stranger)
+
+    @contextlib.contextmanager
+    def client(
+        self,
+        service: str = "ec2",
+        *,
+        by: accounts.Credentials | None = None,
+        region: str = "us-east-1",
+    ) -> Iterator[Any]:
+        """Lend boto3's client; the same one is used again."""
+        client = _client(service, region)
+        client.meta.events.register_first("before-send", self._answer, unique_id="gateway")
+        signer = by or self.default
+        client._request_signer._credentials = Credentials(signer.access_key_id, signer.secret)
+        try:
+            yield client
+        finally:
+            client.meta.events.unregister("before-send", unique_id="gateway")
 
     def call(
         self,
@@ -52,15 +82,9 @@ class InProcess:
         **request: Any,
     ) -> dict[str, Any]:
         """Call an action by its name in EC2; answer what boto3 would."""
-        signer = by or self.default
-        client = _client(service, region)
-        client.meta.events.register_first("before-send", self._answer, unique_id="gateway")
-        client._request_signer._credentials = _credentials(signer)
-        try:
+        with self.client(service, by=by, region=region) as client:
             answer: dict[str, Any] = client._make_api_call(action, request)
-        finally:
-            client.meta.events.unregister("before-send", unique_id="gateway")
-        return answer
+            return answer
 
     def refusal(self, action: str, **request: Any) -> tuple[str, int, str]:
         """Call what is refused; answer code, status and message."""
@@ -112,7 +136,3 @@ def _client(service: str, region: str) -> Any:
         aws_secret_access_key="-",
         config=_CLIENTS,
     )
-
-
-def _credentials(signer: accounts.Credentials) -> Any:
-    return boto3.Session(signer.access_key_id, signer.secret).get_credentials()

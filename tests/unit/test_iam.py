@@ -12,7 +12,7 @@ from translators.settings import Settings
 
 @pytest.fixture
 def gateway(store: Store, vault: Vault, settings: Settings) -> InProcess:
-    return InProcess(store, vault, settings)
+    return InProcess.fresh(store, vault, settings)
 
 
 def test_the_caller_is_the_account_itself(gateway: InProcess) -> None:

@@ -18,7 +18,7 @@ LAUNCH: dict[str, Any] = {"MinCount": 1, "MaxCount": 1, "InstanceType": "t3.micr
 
 @pytest.fixture
 def gateway(store: Store, vault: Vault, settings: Settings) -> InProcess:
-    return InProcess(store, vault, settings)
+    return InProcess.fresh(store, vault, settings)
 
 
 def disk(size_gib: int | None = None, **ebs: Any) -> list[dict[str, Any]]:

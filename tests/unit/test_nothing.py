@@ -31,7 +31,7 @@ IDS = {
 
 @pytest.fixture
 def gateway(store: Store, vault: Vault, settings: Settings) -> InProcess:
-    return InProcess(store, vault, settings)
+    return InProcess.fresh(store, vault, settings)
 
 
 def rows(without: Collection[str] = ()) -> list[Nothing]:

@@ -70,7 +70,9 @@ KEY_PAIRS: Final = listing.Resource(
 
 
 def _make(ctx: Context, request: CreateKeyPairRequestTypeDef) -> material.Made:
+    # All that can be refused comes first: nothing else in a request costs as much as a key.
     _check_free(ctx, request["KeyName"])
+    tags.from_specifications(request, "key-pair")
     if request.get("KeyFormat", "pem") != "pem":
         if request["KeyFormat"] != "ppk":
             raise errors.invalid_parameter_value(

@@ -1,0 +1,262 @@
+"""A cloud with one and more of everything, and for every action on offer a request that it takes.
+
+A request is made from what the model requires, by the members' names; a new action needs a line
+here only where that is not enough.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+import shutil
+import sqlite3
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import sqlalchemy as sa
+
+from ec2gw.auth import accounts
+from ec2gw.pipeline import Gateway
+from ec2gw.wire import model
+from state import ids, lifecycle, models
+from state.secrets import Vault
+from state.store import Store
+from tests.in_process import InProcess
+from tests.launches import NOW
+from translators.ec2.instances import intents
+from translators.registry import ACTIONS
+from translators.settings import InstanceType, Settings
+
+SIZE: Final = 8
+"""How many there are of everything that can be listed: more than the smallest page."""
+ED25519: Final = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPm9Y2o7sXyXHxoNyUMHZG+5xDGKDsxTeRGWyS8pTzUG"
+EC2: Final = sorted(name for service, name in ACTIONS if service == "ec2")
+
+PREFIXES: Final[Mapping[str, str]] = {
+    "DhcpOptions": "dopt",
+    "Group": "sg",
+    "Image": "ami",
+    "Instance": "i",
+    "InternetGateway": "igw",
+    "KeyPair": "key",
+    "NetworkAcl": "acl",
+    "NetworkInterface": "eni",
+    "RouteTable": "rtb",
+    "SecurityGroup": "sg",
+    "SecurityGroupRule": "sgr",
+    "Subnet": "subnet",
+    "Volume": "vol",
+    "Vpc": "vpc",
+}
+"""What a member's name says it names -> the prefix of those ids."""
+_CLONED: Final[tuple[tuple[type[Any], str, Mapping[str, object]], ...]] = (
+    (models.DhcpOptions, "dopt", {}),
+    (models.InternetGateway, "igw", {"vpc_key": None}),
+    (models.NetworkAcl, "acl", {"is_default": False}),
+    (models.RouteTable, "rtb", {"main": False, "main_association_id": None}),
+    (models.SecurityGroup, "sg", {"name": "group {number}"}),
+    (models.SecurityGroupRule, "sgr", {}),
+    (models.Subnet, "subnet", {"default_for_az": False}),
+    (models.Vpc, "vpc", {"is_default": False}),
+)
+"""Of what no action makes more than one: tables, prefixes, and what differs in a clone."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """What the tests need to know of the prepared cloud, beside its file."""
+
+    folder: Path
+    settings: Settings
+    default: accounts.Credentials
+    stranger: accounts.Credentials
+    ids: Mapping[str, str]
+    """Prefix -> one of the default account's; `stopped` is an instance, `public` an image."""
+
+
+class World(InProcess):
+    """A copy of the prepared cloud."""
+
+    def __init__(self, facts: Facts, folder: Path) -> None:
+        shutil.copytree(facts.folder, folder)
+        self.facts = facts
+        store = Store(folder / "state.sqlite3")
+        known = accounts.Accounts(store, Vault(folder / "key"), 10)
+        super().__init__(Gateway(store, known, facts.settings), facts.default, facts.stranger)
+        self._eye = sqlite3.connect(store.path)
+        self._seen: tuple[int, str] = (-1, "")
+
+    def close(self) -> None:
+        self._eye.close()
+        self.store.close()
+
+    def content(self) -> str:
+        """A digest of all that is kept; it is made anew only after something was written."""
+        [version] = self._eye.execute("PRAGMA data_version").fetchone()
+        if version != self._seen[0]:
+            lines = (line for line in self._eye.iterdump() if "sqlite_sequence" not in line)
+            digest = hashlib.sha256("\n".join(lines).encode()).hexdigest()
+            self._seen = (version, digest)
+        return self._seen[1]
+
+    def sample(self, action: str) -> dict[str, Any]:
+        """A request that the action takes."""
+        operation = model.operation("ec2", action)
+        assert operation is not None
+        own = MORE.get(action, {})
+        asked = {name: VALUES[name] for name in operation.required if name not in own}
+        return {name: self._filled(value) for name, value in {**asked, **own}.items()}
+
+    def _filled(self, value: Any) -> Any:
+        if isinstance(value, str):
+            return re.sub(r"\{([a-z]+)\}", lambda found: self.facts.ids[found[1]], value)
+        if isinstance(value, list):
+            return [self._filled(one) for one in value]
+        if isinstance(value, dict):
+            return {name: self._filled(one) for name, one in value.items()}
+        return value
+
+    def write_between(self) -> None:
+        """Write as others would while somebody turns the pages: make more, and change all."""
+        self.call("RunInstances", ImageId=self.facts.ids["ami"], MinCount=2, MaxCount=2)
+        self.store.write(lambda session: multiply(session, 1))
+
+        def touch(session: Any) -> None:
+            tables: list[type[Any]] = [models.Instance, models.Volume]
+            for table in [*tables, *(clone[0] for clone in _CLONED)]:
+                session.execute(sa.update(table).values(version=table.version + 1))
+
+        self.store.write(touch)
+
+
+VALUES: Final[Mapping[str, Any]] = {
+    "FleetId": "fleet-01234567-0123-0123-0123-0123456789ab",
+    "ImageId": "{ami}",
+    "InstanceId": "{i}",
+    "InstanceIds": ["{i}"],
+    "KeyName": "new",
+    "MaxCount": 1,
+    "MinCount": 1,
+    "Name": "new",
+    "PublicKeyMaterial": ED25519,
+    "Resources": ["{i}"],
+    "Tags": [{"Key": "Owner", "Value": "me"}],
+    "VpcId": "{vpc}",
+}
+"""Required member -> its value; `{i}` stands for an id of that prefix."""
+MORE: Final[Mapping[str, Mapping[str, Any]]] = {
+    "DeleteKeyPair": {"KeyName": "old"},
+    "DescribeImageAttribute": {"Attribute": "description"},
+    "DescribeInstanceAttribute": {"Attribute": "userData"},
+    "DescribeVpcAttribute": {"Attribute": "enableDnsSupport"},
+    "ModifyImageAttribute": {"Description": {"Value": "new"}},
+    "ModifyInstanceAttribute": {"DisableApiStop": {"Value": True}},
+    "ModifyInstanceMetadataOptions": {"HttpTokens": "required"},
+    "RegisterImage": {
+        "ImageLocation": "new.vhdx",
+        "BlockDeviceMappings": [{"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 8}}],
+    },
+    "ResetImageAttribute": {"Attribute": "launchPermission", "ImageId": "{public}"},
+    "ResetInstanceAttribute": {"Attribute": "sourceDestCheck"},
+    "RunInstances": {"ImageId": "{ami}"},
+    "StartInstances": {"InstanceIds": ["{stopped}"]},
+    "UnmonitorInstances": {"InstanceIds": ["{stopped}"]},
+}
+"""What an action is asked beside or instead."""
+
+
+def prepare(folder: Path, empty_database: Path) -> Facts:
+    """Make the cloud whose copies the tests work on."""
+    folder.mkdir()
+    shutil.copy(empty_database, folder / "state.sqlite3")
+    types = [InstanceType(f"t3.size{number}", 2, 1024) for number in range(SIZE)]
+    types.append(InstanceType("t3.micro", 2, 1024, burstable=True))
+    settings = Settings(instance_types={one.name: one for one in types}, laboratory=True)
+    store = Store(folder / "state.sqlite3")
+    try:
+        made = InProcess.fresh(store, Vault(folder / "key"), settings)
+        named = _populate(made)
+        return Facts(folder, settings, made.default, made.stranger, named)
+    finally:
+        store.close()
+
+
+def _populate(cloud: InProcess) -> dict[str, str]:
+    cloud.call("ImportKeyPair", KeyName="old", PublicKeyMaterial=ED25519)
+    named: dict[str, str] = {}
+    for number in range(SIZE):
+        disk = [{"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 8}}]
+        named["ami"] = cloud.call(
+            "RegisterImage",
+            Name=f"image {number}",
+            ImageLocation=f"disk-{number}.vhdx",
+            BlockDeviceMappings=disk,
+        )["ImageId"]
+        if number == 0:
+            named["public"] = named["ami"]
+    everybody = {"Add": [{"Group": "all"}]}
+    cloud.call("ModifyImageAttribute", ImageId=named["public"], LaunchPermission=everybody)
+    for kind, count in (("i", SIZE), ("stopped", 2)):
+        launched = cloud.call(
+            "RunInstances",
+            ImageId=named["ami"],
+            MinCount=count,
+            MaxCount=count,
+            Monitoring={"Enabled": kind == "stopped"},
+            TagSpecifications=[
+                {"ResourceType": "instance", "Tags": [{"Key": "Name", "Value": kind}]}
+            ],
+        )["Instances"]
+        listed = [one["InstanceId"] for one in launched]
+        named[kind] = listed[0]
+        _find(cloud, "launched", listed)
+        if kind == "stopped":
+            cloud.call("StopInstances", InstanceIds=listed)
+            _find(cloud, "stopped", listed)
+    cloud.store.write(lambda session: multiply(session, SIZE))
+    with cloud.store.read() as session:
+        others: list[tuple[type[Any], str]] = [
+            (models.KeyPair, "key"),
+            (models.NetworkInterface, "eni"),
+            (models.Volume, "vol"),
+        ]
+        for table, prefix in [*others, *((clone[0], clone[1]) for clone in _CLONED)]:
+            named[prefix] = session.execute(_own(table).limit(1)).one().id
+    return named
+
+
+def _find(cloud: InProcess, event: lifecycle.Found, instance_ids: list[str]) -> None:
+    """Let the engine find so."""
+
+    def work(session: Any) -> None:
+        query = sa.select(models.Instance).where(models.Instance.id.in_(instance_ids))
+        for row in session.scalars(query):
+            intents.move(session, row, event, None, NOW)
+
+    cloud.store.write(work)
+
+
+def multiply(session: Any, count: int) -> None:
+    """Clone what an account has only one of, so many times."""
+    for table, prefix, differing in _CLONED:
+        row = session.execute(_own(table).limit(1)).one()
+        for _ in range(count):
+            new_id = ids.mint(prefix)
+            own = {
+                name: value.format(number=new_id) if isinstance(value, str) else value
+                for name, value in differing.items()
+            }
+            values = {**row._mapping, **own, "id": new_id, "version": 1}
+            del values["key"]
+            session.execute(sa.insert(table).values(**values))
+
+
+def _own(table: type[Any]) -> sa.Select[Any]:
+    """The default account's rows, oldest first."""
+    default = sa.select(models.Account.key).where(models.Account.name == accounts.DEFAULT)
+    described = table.__table__
+    return (
+        sa.select(described).where(described.c.account_key.in_(default)).order_by(described.c.key)
+    )
