@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import datetime as dt
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -20,7 +23,7 @@ from click.testing import CliRunner, Result
 from ec2gw import config, inventory
 from ec2gw.cli import doctor as command
 from ec2gw.cli.opening import Failed
-from ec2gw.doctor import catalogue, connections, report, run
+from ec2gw.doctor import catalogue, connections, report, run, sweep
 from ec2gw.doctor import journal as journals
 from ec2gw.doctor.bench import IN_LABORATORY, Bench, Image, Target
 from ec2gw.doctor.probe import FAILS, HOLDS, UNTRIED, Outcome, Probe
@@ -29,7 +32,8 @@ from ec2gw.engine.lock import FileLock
 from ec2gw.lab.console import Console
 from ec2gw.lab.serve import Laboratory, Listen
 from ec2gw.winrm import endpoint
-from translators.hyperv import vm
+from translators.hyperv import host as port
+from translators.hyperv import trials, vm
 
 HOST = "lab-a"
 DEPLOYMENT = "feedfacefeedface"
@@ -333,26 +337,32 @@ def run_command(ward: Ward, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Re
     return invoke
 
 
+def _run_until_vms(ward: Ward, count: int, number: int) -> int | None:
+    """Run the command in a process of its own; send it a signal when so many VMs are there."""
+    arguments = ("doctor", "--live", HOST, "--data", str(ward.data), "--report", "first")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ec2gw", *arguments],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd=ward.data,
+    )
+    with process:
+        limit = time.monotonic() + 60
+        while len(ward.host()["vms"]) < count:
+            assert process.poll() is None
+            assert time.monotonic() < limit
+            time.sleep(0.01)
+        os.kill(process.pid, number)
+    return process.returncode
+
+
 def test_after_a_kill_in_the_midst_the_next_run_removes_what_is_left(
     ward: Ward, run_command: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(catalogue, "PROBES", tuple(QUICK))
     ward.console.add_foreign_vm(HOST, "somebody's")
     before = ward.host()
-    arguments = ("doctor", "--live", HOST, "--data", str(ward.data))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "ec2gw", *arguments],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        cwd=ward.data,
-    )
-    with process:
-        limit = time.monotonic() + 60
-        while len(ward.host()["vms"]) < 2:
-            assert process.poll() is None
-            assert time.monotonic() < limit
-            time.sleep(0.01)
-        os.kill(process.pid, signal.SIGKILL)
+    assert _run_until_vms(ward, 2, signal.SIGKILL) == -signal.SIGKILL
     assert len(ward.host()["vms"]) > 1
     again = run_command("--report", str(ward.data / "again"))
     assert again.exit_code == 0, again.output
@@ -361,6 +371,49 @@ def test_after_a_kill_in_the_midst_the_next_run_removes_what_is_left(
     assert told["leftovers"]["found"].startswith("removed: VM i-")
     assert told["clean-up"]["verdict"] == HOLDS
     assert ward.host() == before
+
+
+def test_a_request_to_end_is_met_with_a_clean_up_and_a_report(
+    ward: Ward, run_command: Callable[..., Result]
+) -> None:
+    before = ward.host()
+    assert _run_until_vms(ward, 1, signal.SIGTERM) == 130
+    said = json.loads((ward.data / "first.json").read_text())
+    assert said["probes"][-1]["name"] == "clean-up"
+    assert said["probes"][-1]["verdict"] == HOLDS
+    assert ward.host() == before
+
+
+def test_the_clean_up_waits_for_a_plan_of_a_dead_doctor_that_still_runs(ward: Ward) -> None:
+    """Its agent makes a VM at the end of it, after the folder and all VMs would have been gone."""
+    dead, alive = ward.bench(), ward.bench()
+    looks = trials.many_looks(8000, port.Path("busy"))
+    last = trials.namesake("i-late", port.Path("instances"))
+    plan = dataclasses.replace(looks, calls=looks.calls + last.calls)
+    fence = port.Fence("5" * 32, "doctor-0", 1)
+    alive.tokens.begin(fence.token)  # as the dead one did, before it sent it
+    link = dead.another(1)
+
+    def forsaken() -> None:
+        with contextlib.suppress(port.HostError):
+            link.run(plan, fence=fence, deadline_seconds=30)
+
+    thread = threading.Thread(target=forsaken, daemon=True)
+    thread.start()
+    try:
+        limit = time.monotonic() + 30
+        while f"{FOLDER}\\busy" not in ward.host()["files"]:
+            assert time.monotonic() < limit
+            time.sleep(0.01)
+        swept = sweep.sweep(alive)
+        assert swept.removed == ["VM i-late", f"folder {FOLDER}"]
+        thread.join(30)
+        assert ward.host()["vms"] == {}
+        assert FOLDER not in ward.host()["files"]
+    finally:
+        link.close()
+        alive.close()
+        thread.join(30)
 
 
 def test_a_host_that_is_driven_is_left_alone_in_one_clear_sentence(
