@@ -133,6 +133,7 @@ class World(InProcess):
 
 VALUES: Final[Mapping[str, Any]] = {
     "FleetId": "fleet-01234567-0123-0123-0123-0123456789ab",
+    "GroupId": ["{sg}"],
     "ImageId": "{ami}",
     "InstanceId": "{i}",
     "InstanceIds": ["{i}"],

@@ -30,8 +30,11 @@ PAGINATORS: Final[Mapping[str, Any]] = {
     for service in ("ec2", "iam")
 }
 PAGED: Final = [action for action in EC2 if action in PAGINATORS["ec2"]]
+EMPTY: Final = {"DescribeStaleSecurityGroups": "speaks of peered VPCs, of which there are none"}
 FULL: Final = [
-    action for action in PAGED if not isinstance(ACTIONS["ec2", action].handler, Nothing)
+    action
+    for action in PAGED
+    if not isinstance(ACTIONS["ec2", action].handler, Nothing) and action not in EMPTY
 ]
 """Those of which there is something."""
 NAMES: Final = {
@@ -115,12 +118,13 @@ def test_botocore_turns_the_pages_of_every_list(still: World) -> None:
             continue
         told = PAGINATORS[service][name]
         size = bounds(name)[0] if service == "ec2" else 1
+        sample = still.sample(name) if service == "ec2" else {}
         with still.client(service) as client:
             pages = client.get_paginator(xform_name(name)).paginate(
-                PaginationConfig={"PageSize": size}
+                **sample, PaginationConfig={"PageSize": size}
             )
             found = [one for answer in pages for one in answer[told["result_key"]]]
-        whole = still.call(name, service=service)[told["result_key"]]
+        whole = still.call(name, service=service, **sample)[told["result_key"]]
         if name == "DescribeInstances":  # a launch may go on on the next page
             found, whole = (
                 [one for reservation in listed for one in reservation["Instances"]]
