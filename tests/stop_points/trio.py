@@ -95,6 +95,12 @@ class Trio:
                 self.deaths += 1
                 self._start(name)
 
+    def restart(self, name: str) -> None:
+        """Kill a process and start it again."""
+        self._processes[name].kill()
+        self._processes[name].wait(10)
+        self.tend()
+
     def until(self, holds: Callable[[], bool], what: str, seconds: float = 40) -> None:
         limit = time.monotonic() + seconds
         while not holds():
