@@ -92,7 +92,7 @@ def _image(session: Session, name: str) -> Image:
 
     row = models.Image
     query = sa.select(row).where(sa.or_(row.id == name, row.name == name))
-    found = session.scalars(query.order_by(row.key)).first()
+    found = session.scalars(query.where(row.state != "deregistered").order_by(row.key)).first()
     if found is None:
         raise Failed(f"there is no image {name}: make it known by `ec2gw image add`")
     return Image(found.name, found.file_name, found.generation, found.secure_boot_template)

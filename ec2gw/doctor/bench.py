@@ -98,7 +98,7 @@ class Patience:
 
 
 IN_LABORATORY: Final = Patience(
-    poll=0.02, uptime=1, busy=0.5, operation=1, sleeper=10, round_trips=20, surveys=3, verbs=50
+    poll=0.02, uptime=1, busy=0.6, operation=1, sleeper=10, round_trips=20, surveys=3, verbs=50
 )
 """Nothing there is far away or takes long to be told apart."""
 
@@ -122,6 +122,8 @@ class Findings:
     survey: Survey | None = None
     machines: dict[int, Made] = field(default_factory=dict)
     """By generation."""
+    busy_looks: int = 0
+    """How many looks keep an agent busy for `Patience.busy`; 0 while that is not known."""
     starts_ms: list[int] = field(default_factory=list)
     """Of each PowerShell, from the first message to the hello."""
 

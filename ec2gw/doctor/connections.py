@@ -151,6 +151,8 @@ def _deleted_shell(bench: Bench) -> str:
         else:
             raise NotTried("it had not begun")
     bench.measure("process_gone_ms", time.monotonic() - began)
+    if words == ["done"]:
+        raise NotTried("what it ran was over when its shell was deleted")
     if words[-1] == "begun":
         return f"its token reads {' '.join(dict.fromkeys(words))}: it ended in the midst of it"
     raise NotSo(f"the process lived on: its token reads {' '.join(dict.fromkeys(words))}")
