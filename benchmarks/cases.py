@@ -25,9 +25,9 @@ class Counts:
     """Requests of a burst: of the gateway, then of who it is compared with."""
 
     one: tuple[int, int]
-    page: tuple[int, int]
     filter: tuple[int, int]
     tag: tuple[int, int]
+    page: tuple[int, int] = (0, 0)
     launch: tuple[int, int] = (0, 0)
     launches: tuple[int, int] = (0, 0)
 

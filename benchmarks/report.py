@@ -58,16 +58,14 @@ def compared(
     measured: Rounds,
     metric: Metric,
     bar: float | None = None,
-    *,
-    better: Literal["more", "less"] = "more",
 ) -> Row:
-    """Make the row of a case."""
+    """Make the row of a case: how many times dearer the right side is."""
     left, right = (
         statistics.median(getattr(burst, metric) for burst in bursts)
         for bursts in (measured.left, measured.right)
     )
     ratios = measured.ratios(metric)
-    return Row(measured.case.name, _WORDS[metric], left, right, ratios, bar, better)
+    return Row(measured.case.name, _WORDS[metric], left, right, ratios, bar)
 
 
 def table(rows: Sequence[Row], left: str, right: str) -> str:

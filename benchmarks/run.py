@@ -47,7 +47,7 @@ FULL: Final = Form(
         launch=(10, 10),
         launches=(20, 20),
     ),
-    flat=Counts(one=(400, 400), page=(0, 0), filter=(60, 60), tag=(100, 100)),
+    flat=Counts(one=(400, 400), filter=(60, 60), tag=(100, 100)),
 )
 QUICK: Final = Form(
     "quick",
@@ -57,7 +57,7 @@ QUICK: Final = Form(
     counts=Counts(
         one=(200, 40), page=(10, 1), filter=(40, 2), tag=(50, 30), launch=(5, 5), launches=(10, 10)
     ),
-    flat=Counts(one=(200, 200), page=(0, 0), filter=(40, 40), tag=(50, 50)),
+    flat=Counts(one=(200, 200), filter=(40, 40), tag=(50, 50)),
 )
 
 
@@ -185,10 +185,15 @@ def _flatness(folder: Path, few: Path, many: Path, signer: Signer, outcome: Outc
             f"{_memory_mib(right):.0f} MiB with {LARGE}, once all of them were asked for."
         )
     outcome.flatness += [
-        compared(one, "cpu_ms", 1.25, better="less"),
-        compared(filtered, "cpu_ms", better="less"),
-        compared(tag, "cpu_ms", better="less"),
+        _growth(compared(one, "cpu_ms", 1.25)),
+        _growth(compared(filtered, "cpu_ms")),
+        _growth(compared(tag, "cpu_ms")),
     ]
+
+
+def _growth(row: Row) -> Row:
+    """Read a comparison of few with many: the less it grows, the better."""
+    return dataclasses.replace(row, name=f"growth of {row.name}", better="less")
 
 
 def _row(name: str, unit: str, figures: Mapping[str, list[float]]) -> Row:
