@@ -90,7 +90,7 @@ class Driver:
         self._thread.join(wait_seconds)
 
     def _run(self) -> None:
-        deposed = 0
+        deposed = -1
         while not self._stopping.is_set():
             began, pause = time.monotonic(), _PAUSE_SECONDS
             try:

@@ -44,10 +44,9 @@ def gateway(store: Store, tmp_path: Path, clock: Clock) -> Iterator[Rig]:
         yield made
 
 
-@pytest.mark.parametrize("hours", [-3, 3])
-def test_surveys_go_on_telling_what_guests_do(gateway: Rig, clock: Clock, hours: int) -> None:
+def test_surveys_go_on_telling_what_guests_do(gateway: Rig, clock: Clock) -> None:
     (one,) = launched(gateway)
-    clock.ahead_by = dt.timedelta(hours=hours)
+    clock.ahead_by = -dt.timedelta(hours=3)
     Console(gateway.world).guest_shuts_down(HOST, one)
     gateway.wait("stopped", one, seconds=10)
     gateway.ask("StartInstances", InstanceIds=[one])
