@@ -133,7 +133,7 @@ class Store:
                         if alone:
                             transaction.rollback()
                         elif not _in_transaction(connection):
-                            raise
+                            raise _given_up() from error
                         failed.append((job, error))
                 if kept and not _in_transaction(connection):
                     raise _given_up()

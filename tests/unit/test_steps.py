@@ -247,6 +247,15 @@ def test_a_guest_that_takes_its_time_is_asked_once() -> None:
     assert ours.reboot(done, sight("Running")) == steps.Rest("rebooted")
 
 
+def test_what_went_off_instead_of_rebooting_is_started() -> None:
+    assert purpose(ours.reboot(REBOOTING, sight("Off"))) == "start"
+    started = with_last(REBOOTING, "start", ran=True, answer=Answer({}, 2))
+    assert ours.reboot(started, sight("Running")) == steps.Rest("rebooted")
+    fault = HostFault("OperationFailed", "NotSpecified")
+    hopeless = with_last(REBOOTING, "start", ran=True, error=fault, tries=6)
+    assert ours.reboot(hopeless, sight("Off")) == steps.Rest("guest-stopped", ours.START_FAILED)
+
+
 def test_an_attempt_that_never_ran_is_made_at_once() -> None:
     never = with_last(REBOOTING, "reboot", 0, ran=False)
     assert purpose(ours.reboot(never, sight("Running"))) == "reboot"

@@ -92,7 +92,7 @@ def stop(intent: Intent, sight: vm.Sight) -> Decision:
 
 @step("instance", "rebooting")
 def reboot(intent: Intent, sight: vm.Sight) -> Decision:
-    """Ask the guest to reboot, once; reset it when it does not listen.
+    """Ask the guest to reboot, once; reset it when it does not listen, start it when it is off.
 
     A look cannot show a guest's reboot, so the attempt's own outcome counts.
     """
@@ -101,11 +101,11 @@ def reboot(intent: Intent, sight: vm.Sight) -> Decision:
         return mine
     if mine is None:
         return _GONE
-    if mine.state in vm.OFF_STATES:
-        return Rest("guest-stopped")
+    if mine.state in vm.OFF_STATES:  # its host restarted, or it went down and stayed down
+        return _try(intent, vm.start(mine.id), ("guest-stopped", START_FAILED))
     if mine.state not in vm.RUNNING_STATES:
         return _soon(intent)
-    if any(_rebooted(intent, mine, purpose) for purpose in ("reboot", "reset")):
+    if any(_rebooted(intent, mine, purpose) for purpose in ("reboot", "reset", "start")):
         return Rest("rebooted")
     if intent.seconds_in_phase > intent.settings.reboot_deadline_seconds:
         return _try(intent, vm.reset(mine.id))
@@ -161,7 +161,7 @@ def _rebooted(intent: Intent, mine: vm.Vm, purpose: str) -> bool:
     if last.ran is None:
         return mine.uptime_seconds < (intent.now - last.at).total_seconds()
     # Of an answer that nobody heard it is only known that the plan did not fail.
-    return last.ran and (purpose == "reset" or last.answer is None or vm.accepted(last.answer))
+    return last.ran and (purpose != "reboot" or last.answer is None or vm.accepted(last.answer))
 
 
 def _try(
