@@ -47,6 +47,11 @@ class Row:
             return True
         return self.ratio >= self.bar if self.better == "more" else self.ratio <= self.bar
 
+    @property
+    def is_steady(self) -> bool:
+        """Tell whether other work on the machine hardly moves it, as it moves waiting times."""
+        return self.unit not in (_WORDS["p50_ms"], "s")
+
     def is_worse_than(self, recorded: float) -> bool:
         """Tell whether the ratio is half as good as it was."""
         if self.better == "more":
@@ -110,7 +115,7 @@ def recorded(form: str) -> dict[str, float]:
 
 
 def record(form: str, rows: Sequence[Row]) -> None:
-    """Keep the ratios of this run for later ones to be held against."""
+    """Keep the steady ratios of this run for later ones to be held against."""
     known = json.loads(RECORDED.read_text(encoding="utf-8")) if RECORDED.exists() else {}
-    known[form] = {row.key: float(_figure(row.ratio)) for row in rows}
+    known[form] = {row.key: float(_figure(row.ratio)) for row in rows if row.is_steady}
     RECORDED.write_text(json.dumps(known, indent=2) + "\n", encoding="utf-8")
