@@ -98,7 +98,7 @@ class Patience:
 
 
 IN_LABORATORY: Final = Patience(
-    poll=0.02, uptime=1, busy=0.6, operation=1, sleeper=10, round_trips=20, surveys=3, verbs=50
+    poll=0.02, uptime=1, busy=2.0, operation=1, sleeper=10, round_trips=20, surveys=3, verbs=50
 )
 """Nothing there is far away or takes long to be told apart."""
 
