@@ -30,6 +30,7 @@ _log = logging.getLogger("ec2gw.engine.hand")
 _LOOK_SECONDS: Final = 30.0
 _CHANGE_SECONDS: Final = 120.0
 _LATER: Final = 1.0
+_NOT_UNDERSTOOD_SECONDS: Final = 5.0
 _FORGET_AFTER_SECONDS: Final = 900.0
 _FORGET_TOGETHER: Final = 200
 _FORGET_AT_MOST: Final = 2000
@@ -109,6 +110,9 @@ class Hand:
             except port.Unknown as error:
                 self._tell(key, intent.id, f"unknown outcome: {error}")
                 return Later(_LATER)
+            except port.Faulty as error:
+                self._tell(key, intent.id, f"not understood: {error}")
+                return Later(_NOT_UNDERSTOOD_SECONDS)
             except port.Damaged as damaged:
                 self._tell(key, intent.id, str(damaged))
                 self._mend(damaged)

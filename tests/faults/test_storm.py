@@ -56,6 +56,7 @@ class Storm:
             self.lose_host: 0.4,
             self.find_hosts: 1,
             self.restart_host: 0.2,
+            self.end_agents: 0.6,
             self.carry: 2,
             self.set_clock: 0.4,
             self.restart_engine: 0.4,
@@ -131,6 +132,10 @@ class Storm:
 
     def restart_host(self) -> None:
         Console(self.gateway.world).reboot_host(self.chosen.choice(HOSTS), down_seconds=0.2)
+
+    def end_agents(self) -> None:
+        """Whatever they run ends with them, and nobody is told how."""
+        self.gateway.laboratory.faults[self.chosen.choice(HOSTS)].drop_shells()
 
     def carry(self) -> None:
         """Move a VM that ran before to the other host of its zone; for a moment none has it."""
