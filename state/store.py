@@ -131,7 +131,8 @@ class Store:
                         kept.append((job, _apply(connection, job.work, savepoint=not alone)))
                     except Exception as error:  # the change's own failure: its caller's to handle
                         if alone:
-                            transaction.rollback()
+                            if transaction.is_active:  # its session may have done it already
+                                transaction.rollback()
                         elif not _in_transaction(connection):
                             raise _given_up() from error
                         failed.append((job, error))

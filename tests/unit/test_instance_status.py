@@ -27,7 +27,9 @@ def running(cloud: Cloud, **look: Any) -> str:
     key = cloud.instance(instance_id).key
     seen = {"vm_state": "Running", "heartbeat": "OkApplicationsUnknown", **look}
     cloud.store.write(
-        lambda session: session.add(models.Look(instance_key=key, changed_at=NOW, **seen))
+        lambda session: session.merge(
+            models.Look(instance_key=key, changed_at=NOW, addresses=[], **seen)
+        )
     )
     cloud.now = NOW + dt.timedelta(hours=1)
     for host in cloud.hosts.values():

@@ -78,6 +78,14 @@ def test_a_change_that_overlooks_a_full_disk_is_not_answered(store: Store) -> No
     assert count(store) == 0
 
 
+def test_what_the_database_refuses_a_change_is_told_as_it_is(store: Store) -> None:
+    store.write(lambda session: add_account(session, 1))
+    with pytest.raises(sa.exc.IntegrityError):
+        store.write(lambda session: add_account(session, 1))
+    store.write(lambda session: add_account(session, 2))
+    assert count(store) == 2
+
+
 def test_a_snapshot_does_not_see_what_is_written_meanwhile(store: Store) -> None:
     with store.read() as session:
         query = sa.select(sa.func.count()).select_from(models.Account)

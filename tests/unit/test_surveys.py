@@ -165,6 +165,15 @@ def test_what_ran_before_the_hosts_restart_runs_again_once(store: Store) -> None
     assert scene.phase() == "stopped"
 
 
+def test_what_no_survey_saw_run_before_the_hosts_restart_runs_again_too(store: Store) -> None:
+    scene = Scene(store, "pending")
+    scene.found("launched")
+    later = BOOT + dt.timedelta(hours=3)
+    scene.survey("Off", boot=later)
+    scene.survey("Off", boot=later)
+    assert scene.phase() == "starting"
+
+
 def test_what_was_started_since_the_hosts_restart_was_not_ended_by_it(store: Store) -> None:
     scene = Scene(store)
     scene.survey("Running")

@@ -209,7 +209,7 @@ def move(
     if found == "launched":
         _attach(session, instance, now)
     if instance.phase == "running":
-        _note_boot(session, instance)
+        _note_boot(session, instance, now)
     if instance.phase == "terminated":
         _release(session, instance, now)
 
@@ -247,11 +247,16 @@ def _attach(session: Session, instance: models.Instance, now: dt.datetime) -> No
     )
 
 
-def _note_boot(session: Session, instance: models.Instance) -> None:
+def _note_boot(session: Session, instance: models.Instance, now: dt.datetime) -> None:
     """It runs since this boot of its host: should it go off now, no restart is to blame."""
+    boot_time = session.get_one(models.Host, instance.host_key).boot_time
     look = session.get(models.Look, instance.key)
-    if look is not None:
-        look.host_boot_time = session.get_one(models.Host, instance.host_key).boot_time
+    if look is None:
+        look = models.Look(
+            instance_key=instance.key, vm_state="Running", addresses=[], changed_at=now
+        )
+        session.add(look)
+    look.host_boot_time = boot_time
 
 
 def _release(session: Session, instance: models.Instance, now: dt.datetime) -> None:
