@@ -5,10 +5,33 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
-from state import triggers
+from state.migrations import touching
 
 revision = "0001"
 down_revision = None
+
+_RESOURCES = {  # EC2's resource type, as in a tag -> table
+    "instance": "instance",
+    "volume": "volume",
+    "network-interface": "network_interface",
+    "vpc": "vpc",
+    "subnet": "subnet",
+    "security-group": "security_group",
+    "security-group-rule": "security_group_rule",
+    "route-table": "route_table",
+    "internet-gateway": "internet_gateway",
+    "network-acl": "network_acl",
+    "dhcp-options": "dhcp_options",
+    "image": "image",
+    "key-pair": "key_pair",
+}
+_PARTS = (  # part's table, its column, whole's table
+    ("volume", "instance_key", "instance"),
+    ("network_interface", "instance_key", "instance"),
+    ("security_group_rule", "group_key", "security_group"),
+    ("route", "route_table_key", "route_table"),
+    ("interface_group", "interface_key", "network_interface"),
+)
 
 
 def upgrade() -> None:
@@ -748,5 +771,19 @@ def upgrade() -> None:
             batch_op.f("ix_interface_group_group_key"), ["group_key"], unique=False
         )
 
-    for statement in triggers.statements():
-        op.execute(statement)
+    for table in _RESOURCES.values():
+        op.execute(touching.by_itself(table))
+    for word, table in _RESOURCES.items():
+        for statement in touching.by_tags(word, table):
+            op.execute(statement)
+    for part, column, whole in _PARTS:
+        for statement in touching.by_part(part, column, whole):
+            op.execute(statement)
+    # An interface's groups show on its instance too.
+    for event, row in (("INSERT", "NEW"), ("DELETE", "OLD")):
+        op.execute(
+            f"CREATE TRIGGER interface_group_{event.lower()}_touches_instance "
+            f"AFTER {event} ON interface_group BEGIN "
+            "UPDATE instance SET version = version + 1 WHERE key = (SELECT instance_key "
+            f"FROM network_interface WHERE key = {row}.interface_key); END"
+        )
