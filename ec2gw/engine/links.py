@@ -5,9 +5,11 @@ Source: docs/architecture.md, "The host link".
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from sqlalchemy.orm import Session
 
-from ec2gw.winrm import endpoint, pool
+from ec2gw.winrm import endpoint, ledger, pool
 from state import models, secrets
 from translators.hyperv import allowed
 
@@ -41,8 +43,17 @@ def way(host: models.Host) -> tuple[object, ...]:
     return host.url, host.transport, host.username, host.secret, options, host.root
 
 
-def make(session: Session, vault: secrets.Vault, host_key: int, epoch: int) -> pool.HostLink:
-    """Open the link of a host for a driver of that epoch."""
+def make(
+    session: Session,
+    vault: secrets.Vault,
+    host_key: int,
+    epoch: int,
+    run_folder: Path | None = None,
+) -> pool.HostLink:
+    """Open the link of a host for a driver of that epoch.
+
+    `run_folder`: where the driver of this host, and it alone, notes its shells.
+    """
     host = session.get_one(models.Host, host_key)
     return pool.HostLink(
         address(host, vault),
@@ -52,4 +63,5 @@ def make(session: Session, vault: secrets.Vault, host_key: int, epoch: int) -> p
         paths=allowed.PATHS,
         epoch=epoch,
         name=host.name,
+        shells=ledger.Ledger(run_folder / f"shells-{host_key}.json") if run_folder else None,
     )

@@ -44,7 +44,7 @@ class Engine:
 
         def make_link(host_key: int, epoch: int) -> driver.Link:
             with state.read() as session:
-                return links.make(session, vault, host_key, epoch)
+                return links.make(session, vault, host_key, epoch, self._run_folder)
 
         self._given = driver.Given(
             state=state,

@@ -23,10 +23,12 @@ from ec2gw.winrm import (
     endpoint,
     exchange,
     framing,
+    ledger,
     reply,
     request,
     session,
     shell,
+    sweep,
     timing,
     worker,
 )
@@ -43,7 +45,8 @@ class HostLink(Host):
     """Thread-safe. Nothing is connected before the first `run`, `connect` or `check`.
 
     `name` is what log lines call the host. With `epoch` None it speaks with the epoch that the
-    host has seen, and may only read.
+    host has seen, and may only read. `shells`: where its shells are noted; what is noted there of
+    an earlier link is given back.
     `on_event` gets what is logged, an event and its fields, from any thread: it takes note and
     returns at once, without asking anything of the link.
     """
@@ -58,6 +61,7 @@ class HostLink(Host):
         paths: Mapping[str, Sequence[str]],
         epoch: int | None,
         name: str | None = None,
+        shells: ledger.Ledger | None = None,
         limits: timing.Timing | None = None,
         clock: Callable[[], float] = time.monotonic,
         on_event: Callable[[str, Mapping[str, object]], None] | None = None,
@@ -75,6 +79,14 @@ class HostLink(Host):
         )
         self._ids = itertools.count(1)
         self._breaker = breaker.Breaker(clock)
+        self._shells = shells or ledger.Ledger()
+        self._sweeper = sweep.Sweeper(
+            address,
+            self._limits,
+            self._shells,
+            in_use=self._shells_in_use,
+            gave_back=lambda count: self._tell("shells-given-back", count=count),
+        )
         self._lock = threading.Condition()
         self._worker: worker.Worker | None = None
         self._retired: list[worker.Worker] = []
@@ -217,6 +229,7 @@ class HostLink(Host):
             one.join(limit)
         if keeper is not None:
             keeper.join(2 * self._limits.farewell_seconds)
+        self._sweeper.stop(self._limits.farewell_seconds)
 
     # ---- the keeper
 
@@ -274,7 +287,7 @@ class HostLink(Host):
 
     def _start_worker(self) -> None:
         fresh = worker.Worker(
-            shell.Shell(self._address, self._limits),
+            shell.Shell(self._address, self._limits, self._shells),
             self._limits,
             ping=self._exchange(Plan("ping", ()), None),
             tell=self._tell,
@@ -289,6 +302,8 @@ class HostLink(Host):
             hello = fresh.start(self._bootstrap)
             _check(hello)
         except session.LinkError as error:
+            if isinstance(error, session.Quota) and self._sweeper.hurry():
+                return self._start_worker()
             self._failed_to_start(error)
             fresh.stop()
             fresh.join(time.monotonic() + self._limits.farewell_seconds)
@@ -302,6 +317,12 @@ class HostLink(Host):
                 missing=len(hello.missing),
             )
             self._install(fresh, hello)
+            self._sweeper.begin()
+
+    def _shells_in_use(self) -> set[str]:
+        with self._lock:
+            known = (*self._retired, self._worker, self._starting)
+        return {one.shell_id for one in known if one is not None and not one.finished}
 
     def _install(self, fresh: worker.Worker, hello: reply.Hello) -> None:
         with self._lock:

@@ -14,7 +14,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ec2gw.winrm import endpoint, session, timing
+from ec2gw.winrm import endpoint, ledger, session, timing
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +30,24 @@ class Bootstrap:
 class Shell:
     """One thread writes, starts and ends; one reads; `abort` may come from any."""
 
-    def __init__(self, address: endpoint.HostAddress, limits: timing.Timing) -> None:
+    def __init__(
+        self,
+        address: endpoint.HostAddress,
+        limits: timing.Timing,
+        shells: ledger.Ledger | None = None,
+    ) -> None:
+        """`shells`: where it is written down, so that somebody else may give it back."""
         self._limits = limits
+        self._ledger = shells
         self._sending = session.Connection(address, limits)
         self._receiving = session.Connection(address, limits)
         self._shell = ""
         self._command = ""
+
+    @property
+    def id(self) -> str:
+        """The host's name for it; empty before there is one."""
+        return self._shell
 
     def start(self, bootstrap: Bootstrap) -> None:
         """Create the shell, run the loader, hand it the agent and the first frame.
@@ -43,8 +55,10 @@ class Shell:
         :raises LinkError: nothing of a half-made start is left, as far as the host can be reached
         """
         self._shell = self._sign_in()
+        self._note()
         try:
             self._command = self._sending.start(self._shell, bootstrap.program, bootstrap.arguments)
+            self._note()
             self.write(bootstrap.input)
         except session.LinkError:
             self._delete()
@@ -103,7 +117,16 @@ class Shell:
     def stop_reading(self) -> None:
         self._receiving.abort()
 
+    def _note(self) -> None:
+        if self._ledger is not None:
+            self._ledger.opened(self._shell, self._command)
+
     def _delete(self) -> None:
         self._sending.hurry(self._limits.farewell_seconds)
-        with contextlib.suppress(session.LinkError):
-            self._sending.delete_shell(self._shell)
+        try:
+            with contextlib.suppress(session.Gone):
+                self._sending.delete_shell(self._shell)
+        except session.LinkError:
+            return  # it stays written down
+        if self._ledger is not None:
+            self._ledger.deleted(self._shell)

@@ -104,6 +104,11 @@ class Worker:
         return self._cause is not None and not (self._sender.is_alive() or self._reader.is_alive())
 
     @property
+    def shell_id(self) -> str:
+        """The host's name for its shell; empty before there is one."""
+        return self._process.id
+
+    @property
     def usable(self) -> bool:
         return self._cause is None and self._retired_at is None
 

@@ -1,5 +1,7 @@
 """A launch of three and a terminate of three, cut at every place, each process in turn.
 
+Places are counted until a run is over before it comes to its own.
+
 After each cut the process is started again until all is quiet; then the laboratory's world is
 held against what the API answered: every answered instance is what it should be, no VM is there
 twice, none is left, none is unknown.
@@ -9,6 +11,7 @@ EC2GW_STOP_EVERY=N cuts at every N-th place only (default 12, the sample of the 
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
@@ -22,8 +25,6 @@ from botocore.exceptions import ClientError
 from tests.stop_points.trio import Trio
 
 EVERY = int(os.environ.get("EC2GW_STOP_EVERY", "12"))
-SHELLS = 12
-"""A killed engine leaves its shells on the hosts until they idle out; Windows admits 30 a user."""
 IMAGE = "ami-0ec20000000000001"
 
 
@@ -89,18 +90,18 @@ def launch_and_terminate(trio: Trio, run: int) -> None:
 def test_no_cut_loses_or_doubles_anything(trio: Trio, process: str) -> None:
     base = {"api": 100_000, "engine": 200_000, "lab": 300_000}[process]
     trio.plan(base, "none", 0)
-    launch_and_terminate(trio, base)
-    places = trio.passed(base, process)
-    assert places > 10
-    cuts = 0
-    for at in range(1, places + 1, EVERY):
-        run = base + at
-        trio.plan(run, process, at)
+    launch_and_terminate(trio, base)  # what is done once, such as an account's network, is done
+    cuts, whole = 0, 0
+    for run in itertools.count(base + 1):
+        trio.plan(run, process, 1 + EVERY * (cuts + whole))
         launch_and_terminate(trio, run)
         if trio.cut(run) is not None:
             cuts += 1
-            if process == "engine" and cuts % SHELLS == 0:
-                trio.restart("lab")
-    assert cuts >= (places // EVERY) * 0.8
+            continue
+        # How many places a run passes varies a little with what happens to coincide.
+        whole += 1
+        if whole == 2:
+            break
+    assert cuts * EVERY > 10
     assert trio.deaths >= cuts
-    print(f"{process}: {places} places, cut at {cuts} of them, nothing lost, nothing doubled")
+    print(f"{process}: cut at {cuts} places, nothing lost, nothing doubled")

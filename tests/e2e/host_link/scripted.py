@@ -15,7 +15,7 @@ from ec2gw.lab.door.faults import Faults
 from ec2gw.lab.door.limits import Limits
 from ec2gw.lab.door.process import Output
 from ec2gw.lab.door.server import Door, Tls
-from ec2gw.winrm import agent, endpoint, framing, pool, timing
+from ec2gw.winrm import agent, endpoint, framing, ledger, pool, timing
 from translators.hyperv.host import Call, Fence, Plan
 
 Json = dict[str, Any]
@@ -115,6 +115,7 @@ class Agent:
                 elif isinstance(message, dict):
                     self.requests.append(message)
                     threading.Thread(target=self._answer, args=(message,), daemon=True).start()
+        self.ended.wait(self.host.lingers_seconds)
         if not self.ended.is_set():
             self.output.exited(0)
 
@@ -138,6 +139,7 @@ class ScriptedHost:
         self.mute = False
         self.remembers = True
         self.unread = 0
+        self.lingers_seconds = 0.0  # between the end of an agent's input and its own
         self.sends: list[int] = []
         self.agents: list[Agent] = []
         self.ran: list[str] = []
@@ -201,6 +203,7 @@ def link(
     limits: timing.Timing = QUICK,
     address: endpoint.HostAddress | None = None,
     epoch: int | None = 1,
+    shells: ledger.Ledger | None = None,
     events: list[tuple[str, Mapping[str, object]]] | None = None,
 ) -> pool.HostLink:
     return pool.HostLink(
@@ -210,6 +213,7 @@ def link(
         allowed={"Toy\\Echo": ["Milliseconds", "Text"]},
         paths={},
         epoch=epoch,
+        shells=shells,
         limits=limits,
         on_event=None if events is None else lambda event, fields: events.append((event, fields)),
     )
