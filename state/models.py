@@ -27,6 +27,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from state import storage
 from state.lifecycle import Phase
 
 BigKey = BigInteger().with_variant(Integer, "sqlite")
@@ -57,6 +58,10 @@ class Base(DeclarativeBase):
         list[Any]: JSON,
         bytes: LargeBinary,
         Phase: String(16),
+        storage.VolumePhase: String(16),
+        storage.ModificationState: String(16),
+        storage.SnapshotPhase: String(16),
+        storage.TransferPhase: String(16),
     }
 
 
@@ -287,6 +292,19 @@ class NetworkInterface(_Resource, Base):
     )
 
 
+class InterfaceRules(Base):
+    """Whether the port of an interface has the rules that its groups want by now."""
+
+    __tablename__ = "interface_rules"
+    interface_key: Mapped[int] = mapped_column(
+        ForeignKey("network_interface.key", ondelete="CASCADE"), primary_key=True
+    )
+    wanted: Mapped[int] = mapped_column(default=1)  # raised by every change of the rules
+    applied: Mapped[int] = mapped_column(default=0)  # what the host was seen with
+    changed_at: Mapped[dt.datetime]
+    __table_args__ = (Index("ix_interface_rules_due", "interface_key", "wanted", "applied"),)
+
+
 class InterfaceGroup(Base):
     """Which security groups an interface is in."""
 
@@ -323,6 +341,12 @@ class Image(_Resource, Base):
     ena_support: Mapped[bool] = mapped_column(default=True, server_default="1")
     volume_type: Mapped[str] = mapped_column(default="gp3", server_default="gp3")
     delete_on_termination: Mapped[bool] = mapped_column(default=True, server_default="1")
+    # What CreateImage and CopyImage made: the root disk's snapshot, and where it came from.
+    snapshot_key: Mapped[int | None] = mapped_column(ForeignKey("snapshot.key"), index=True)
+    source_image_id: Mapped[str | None]
+    source_instance_id: Mapped[str | None]
+    deprecated_at: Mapped[dt.datetime | None]
+    message: Mapped[str | None]  # why it failed
 
 
 class ImagePermission(Base):
@@ -403,6 +427,8 @@ class Instance(_Resource, Base):
 
 
 class Volume(_Resource, Base):
+    """A disk: `state` is EC2's word, `phase` what the engine is to do about it (see storage)."""
+
     __tablename__ = "volume"
     zone: Mapped[str]
     host_key: Mapped[int] = mapped_column(ForeignKey("host.key"))
@@ -411,16 +437,138 @@ class Volume(_Resource, Base):
     iops: Mapped[int | None]
     throughput: Mapped[int | None]
     snapshot_id: Mapped[str | None]
-    image_key: Mapped[int | None] = mapped_column(ForeignKey("image.key"))  # its parent disk
+    image_key: Mapped[int | None] = mapped_column(ForeignKey("image.key"))
+    # Whose file is its parent disk.
+    snapshot_key: Mapped[int | None] = mapped_column(ForeignKey("snapshot.key"), index=True)
     state: Mapped[str] = mapped_column(default="creating")
+    phase: Mapped[storage.VolumePhase] = mapped_column(default="in-use", server_default="in-use")
+    generation: Mapped[int] = mapped_column(default=1, server_default="1")
+    phase_since: Mapped[dt.datetime] = mapped_column(default=_EPOCH, server_default="0")
     created_at: Mapped[dt.datetime]
     instance_key: Mapped[int | None] = mapped_column(ForeignKey("instance.key"), index=True)
     device: Mapped[str | None]
+    # On the VM's SCSI controller 0; None: the root disk, or attached to nothing.
+    location: Mapped[int | None]
     attachment_state: Mapped[str | None]
     attach_time: Mapped[dt.datetime | None]
     delete_on_termination: Mapped[bool] = mapped_column(default=False)
-    file_name: Mapped[str]  # below instances/ID/ or volumes/ of the host's root
-    __table_args__ = (Index("ix_volume_owner", "account_key", "region", "key"), _NEVER_AGAIN)
+    force: Mapped[bool] = mapped_column(default=False, server_default="0")  # DetachVolume Force
+    written: Mapped[bool] = mapped_column(default=True, server_default="1")  # was attached once
+    auto_enable_io: Mapped[bool] = mapped_column(default=False, server_default="0")
+    file_name: Mapped[str]  # below the host's root, or below instances/ID/ for a bare name
+    __table_args__ = (
+        Index("ix_volume_owner", "account_key", "region", "key"),
+        Index("ix_volume_host_phase", "host_key", "phase"),
+        _NEVER_AGAIN,
+    )
+
+
+class VolumeModification(_Keyed, Base):
+    """ModifyVolume, one row each; the newest of a volume counts."""
+
+    __tablename__ = "volume_modification"
+    volume_key: Mapped[int] = mapped_column(
+        ForeignKey("volume.key", ondelete="CASCADE"), index=True
+    )
+    state: Mapped[storage.ModificationState] = mapped_column(index=True)
+    progress: Mapped[int] = mapped_column(default=0)
+    message: Mapped[str | None]
+    original: Mapped[dict[str, Any]]  # {"size_gib", "type", "iops", "throughput"}
+    target: Mapped[dict[str, Any]]
+    started_at: Mapped[dt.datetime]
+    ended_at: Mapped[dt.datetime | None]
+
+
+class Snapshot(_Resource, Base):
+    """A read-only disk: `state` is EC2's word, `phase` what the engine is to do about it."""
+
+    __tablename__ = "snapshot"
+    state: Mapped[str] = mapped_column(default="pending")
+    phase: Mapped[storage.SnapshotPhase]
+    generation: Mapped[int] = mapped_column(default=1)
+    phase_since: Mapped[dt.datetime]
+    description: Mapped[str] = mapped_column(default="")
+    size_gib: Mapped[int]
+    progress: Mapped[int] = mapped_column(default=0)  # percent
+    message: Mapped[str | None]  # why it ended in error
+    started_at: Mapped[dt.datetime]
+    fixed_at: Mapped[dt.datetime | None]  # from then on writes to the volume do not matter
+    completed_at: Mapped[dt.datetime | None]
+    public: Mapped[bool] = mapped_column(default=False)
+    # Where it came from; the volume and its instance may be long gone.
+    volume_id: Mapped[str]
+    volume_key: Mapped[int | None] = mapped_column(index=True)
+    instance_key: Mapped[int | None]
+    # The host that makes it, and its file below each root that has it.
+    host_key: Mapped[int | None] = mapped_column(ForeignKey("host.key"))
+    file_name: Mapped[str]
+    everywhere: Mapped[bool] = mapped_column(default=False)  # an operator's, never deleted by us
+    checkpoint: Mapped[str | None]  # GUID of the VM's, while it holds the disk still
+    source_path: Mapped[str | None]  # what is copied, as the host tells it
+    job: Mapped[str | None]  # of the host's management service
+    __table_args__ = (
+        Index("ix_snapshot_owner", "account_key", "region", "key"),
+        Index("ix_snapshot_host_phase", "host_key", "phase"),
+        _NEVER_AGAIN,
+    )
+
+
+class SnapshotCopy(Base):
+    """A host that has, or is to have, a snapshot's file."""
+
+    __tablename__ = "snapshot_copy"
+    snapshot_key: Mapped[int] = mapped_column(
+        ForeignKey("snapshot.key", ondelete="CASCADE"), primary_key=True
+    )
+    host_key: Mapped[int] = mapped_column(ForeignKey("host.key"), primary_key=True, index=True)
+    ready: Mapped[bool] = mapped_column(default=False)
+
+
+class SnapshotPermission(Base):
+    """An account that may make volumes of somebody else's snapshot."""
+
+    __tablename__ = "snapshot_permission"
+    snapshot_key: Mapped[int] = mapped_column(
+        ForeignKey("snapshot.key", ondelete="CASCADE"), primary_key=True
+    )
+    account_key: Mapped[int] = mapped_column(
+        ForeignKey("account.key"), primary_key=True, index=True
+    )
+
+
+class ImageDisk(Base):
+    """A disk of an image beside its root disk."""
+
+    __tablename__ = "image_disk"
+    image_key: Mapped[int] = mapped_column(
+        ForeignKey("image.key", ondelete="CASCADE"), primary_key=True
+    )
+    device: Mapped[str] = mapped_column(String(64), primary_key=True)
+    snapshot_key: Mapped[int | None] = mapped_column(ForeignKey("snapshot.key"), index=True)
+    size_gib: Mapped[int]
+    volume_type: Mapped[str]
+    iops: Mapped[int | None]
+    throughput: Mapped[int | None]
+    delete_on_termination: Mapped[bool]
+
+
+class Transfer(_Keyed, Base):
+    """A file on its way from one host to the same place on another, through the gateway."""
+
+    __tablename__ = "transfer"
+    path: Mapped[str]  # below each root
+    source_host_key: Mapped[int] = mapped_column(ForeignKey("host.key"))
+    target_host_key: Mapped[int] = mapped_column(ForeignKey("host.key"))
+    phase: Mapped[storage.TransferPhase] = mapped_column(index=True)
+    generation: Mapped[int] = mapped_column(default=1)
+    phase_since: Mapped[dt.datetime]
+    token_digest: Mapped[str | None] = mapped_column(String(64))  # SHA-256 of what a host shows
+    expires_at: Mapped[dt.datetime | None]
+    length_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    sha256: Mapped[str | None] = mapped_column(String(64))
+    done_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    trouble: Mapped[str | None]
+    __table_args__ = (UniqueConstraint("path", "target_host_key"), _NEVER_AGAIN)
 
 
 class Tag(Base):
@@ -442,10 +590,11 @@ class Tag(Base):
 
 
 class Work(Base):
-    """The attempt under way for an instance, and when to look after it again."""
+    """The attempt under way for a row that the engine drives, of whatever kind."""
 
     __tablename__ = "work"
-    instance_key: Mapped[int] = mapped_column(ForeignKey("instance.key"), primary_key=True)
+    kind: Mapped[str] = mapped_column(String(32), primary_key=True)
+    key: Mapped[int] = mapped_column(BigKey, primary_key=True, autoincrement=False)
     token: Mapped[str | None] = mapped_column(String(32))  # written before it is sent
     purpose: Mapped[str | None]  # of the plan that the token guards
     generation: Mapped[int] = mapped_column(default=0)  # of the intent that it was made for

@@ -23,6 +23,7 @@ RESOURCES: Final[dict[str, str]] = {
     "network-acl": "network_acl",
     "dhcp-options": "dhcp_options",
     "image": "image",
+    "snapshot": "snapshot",
     "key-pair": "key_pair",
 }
 """EC2's resource type, as in a tag -> table."""
@@ -34,6 +35,7 @@ _PARTS: Final[tuple[tuple[str, str, str, str], ...]] = (
     ("security_group_rule", "group_key", "security_group", "key"),
     ("route", "route_table_key", "route_table", "key"),
     ("interface_group", "interface_key", "network_interface", "key"),
+    ("image_disk", "image_key", "image", "key"),
 )
 
 

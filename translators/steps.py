@@ -7,11 +7,10 @@ asked again after everything that was done, so any step may run twice, or after 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final, TypeVar
 
-from state import lifecycle
 from translators.hyperv.host import Answer, HostFault, Plan
 
 
@@ -26,10 +25,20 @@ class Do:
 class Rest:
     """The host is as the intent wants it (or never will be): move the row."""
 
-    found: lifecycle.Found
+    found: str
+    """A finding that the kind's lifecycle knows."""
     reason: tuple[str, str] | None = None
     """EC2's StateReason: code and message."""
-    vm_id: str | None = None
+    facts: Mapping[str, object] = field(default_factory=dict)
+    """What the kind writes down with it, such as a VM's GUID."""
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """Write something down, such as progress, and look again after so long."""
+
+    facts: Mapping[str, object]
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +56,7 @@ class Elsewhere:
     otherwise: Do | Rest
 
 
-Decision = Do | Rest | Wait | Elsewhere
+Decision = Do | Rest | Note | Wait | Elsewhere
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +82,7 @@ STEPS: Final[dict[tuple[str, str], Step]] = {}
 """(kind of resource, phase) -> step."""
 
 
-def step(kind: str, phase: lifecycle.Phase) -> Callable[[S], S]:
+def step(kind: str, phase: str) -> Callable[[S], S]:
     """Register the function as what drives that phase to rest."""
 
     def register(function: S) -> S:

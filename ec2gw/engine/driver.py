@@ -21,7 +21,8 @@ from sqlalchemy.orm import Session
 
 from ec2gw.engine import hand, lock
 from state import models, store
-from translators.ec2.instances import findings, intents, surveys
+from translators import driven
+from translators.ec2.instances import findings, surveys
 from translators.hyperv import host as port
 from translators.hyperv import survey as looks
 from translators.settings import Settings
@@ -60,6 +61,12 @@ class Given:
     make_link: Callable[[int, int], Link]
     """(host's key, epoch) -> its link."""
     now: Callable[[], dt.datetime]
+
+
+@dataclass(frozen=True, slots=True)
+class _Busy:
+    lane: str
+    future: Future[hand.Later | hand.AtRest]
 
 
 class Driver:
@@ -158,55 +165,64 @@ class Driver:
     # -- work
 
     def _hand_out(self, worker: hand.Hand, deposed: threading.Event) -> None:
-        busy: dict[int, Future[hand.Later | hand.AtRest]] = {}
-        later: dict[int, tuple[float, int]] = {}
+        busy: dict[hand.Which, _Busy] = {}
+        later: dict[hand.Which, tuple[float, int]] = {}
         with ThreadPoolExecutor(_HANDS, f"hand-{self.host_name}") as pool:
             while not self._stopping.is_set() and not deposed.is_set():
                 self._bell.clear()
                 self._collect(busy, later, deposed)
-                with self._given.state.read() as session:
-                    due = intents.due(session, self.host_key)
+                due = self._due()
                 wait = _POLL_SECONDS
-                generations = {key: generation for key, _phase, generation in due}
-                for key in later.keys() - generations.keys():
-                    del later[key]
-                for key, generation in generations.items():
-                    if key in busy:
+                for which in later.keys() - due.keys():
+                    del later[which]
+                lanes = {one.lane for one in busy.values()}
+                for which, one in due.items():
+                    if which in busy or one.lane in lanes:
                         continue
-                    at, known = later.get(key, (0.0, generation))
+                    at, known = later.get(which, (0.0, one.generation))
                     left = at - time.monotonic()
-                    if left > 0 and known == generation:
+                    if left > 0 and known == one.generation:
                         wait = min(wait, left)
                         continue
-                    later[key] = (0.0, generation)
-                    busy[key] = pool.submit(worker.advance, key)
-                    busy[key].add_done_callback(lambda _done: self._bell.set())
+                    later[which] = (0.0, one.generation)
+                    lanes.add(one.lane)
+                    future = pool.submit(worker.advance, which)
+                    busy[which] = _Busy(one.lane, future)
+                    future.add_done_callback(lambda _done: self._bell.set())
                 self._bell.wait(max(wait, 0.01))
+
+    def _due(self) -> dict[hand.Which, driven.Due]:
+        """All that is to be driven here; of one lane, whatever its kind's row waited longest."""
+        with self._given.state.read() as session:
+            return {
+                (name, one.key): one
+                for name, kind in driven.KINDS.items()
+                for one in kind.due(session, self.host_key)
+            }
 
     def _collect(
         self,
-        busy: dict[int, Future[hand.Later | hand.AtRest]],
-        later: dict[int, tuple[float, int]],
+        busy: dict[hand.Which, _Busy],
+        later: dict[hand.Which, tuple[float, int]],
         deposed: threading.Event,
     ) -> None:
-        for key in [key for key, future in busy.items() if future.done()]:
+        for which in [which for which, one in busy.items() if one.future.done()]:
             try:
-                outcome = busy.pop(key).result()
+                outcome = busy.pop(which).future.result()
             except port.Fenced as fenced:
                 self._epoch_seen = max(self._epoch_seen, fenced.seen)
                 deposed.set()
                 return
             except Exception as error:  # one instance's fault must not hold up the others
-                self._log(
-                    logging.ERROR, "hand-failed", key=key, error=f"{type(error).__name__}: {error}"
-                )
+                told = f"{type(error).__name__}: {error}"
+                self._log(logging.ERROR, "hand-failed", kind=which[0], key=which[1], error=told)
                 _log.debug("hand-failed", exc_info=True)
                 outcome = hand.Later(5.0)
             if isinstance(outcome, hand.Later):
-                _at, generation = later.get(key, (0.0, 0))
-                later[key] = (time.monotonic() + outcome.seconds, generation)
+                _at, generation = later.get(which, (0.0, 0))
+                later[which] = (time.monotonic() + outcome.seconds, generation)
             else:
-                later.pop(key, None)
+                later.pop(which, None)
                 self._survey_bell.set()
 
     # -- surveys

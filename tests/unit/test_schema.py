@@ -118,9 +118,9 @@ def test_a_first_release_s_images_and_accounts_are_taken_over(tmp_path: Path) ->
         ]
     with closing(sqlite3.connect(path)) as connection:
         query = "SELECT name, version, ena_support, volume_type, delete_on_termination FROM image"
-        assert connection.execute(query).fetchall() == [("linux", 7, 1, "gp3", 1)]
+        assert connection.execute(query).fetchall() == [("linux", 8, 1, "gp3", 1)]
         trusted = connection.execute("SELECT name FROM account WHERE image_store").fetchall()
         assert trusted == [("default",)]
         connection.execute("UPDATE image SET description = 'new'")
-        assert connection.execute("SELECT version FROM image").fetchall() == [(8,)]
+        assert connection.execute("SELECT version FROM image").fetchall() == [(9,)]
     assert schema.prepare(path, tmp_path / "backup") is None

@@ -9,8 +9,9 @@ import pytest
 
 from state import lifecycle
 from translators import steps
+from translators.driven import Attempt
 from translators.ec2.instances import steps as ours
-from translators.ec2.instances.intents import Attempt, Intent
+from translators.ec2.instances.intents import Intent
 from translators.hyperv import vm
 from translators.hyperv.host import Answer, HostFault, Plan
 from translators.settings import Settings
@@ -76,7 +77,7 @@ def test_a_launch_makes_starts_and_rests() -> None:
     assert purpose(ours.launch(INTENT, sight(None))) == "create"
     assert purpose(ours.launch(INTENT, sight("Off"))) == "start"
     assert isinstance(ours.launch(INTENT, sight("Starting")), steps.Wait)
-    assert ours.launch(INTENT, sight("Running")) == steps.Rest("launched", vm_id=GUID)
+    assert ours.launch(INTENT, sight("Running")) == steps.Rest("launched", facts={"vm_id": GUID})
 
 
 def test_a_half_made_vm_is_removed_and_made_anew() -> None:
@@ -138,7 +139,7 @@ STARTING = dataclasses.replace(INTENT, phase="starting", vm_id=GUID, generation=
 
 def test_a_start_rests_when_the_vm_runs() -> None:
     assert purpose(ours.start(STARTING, sight("Off"))) == "start"
-    assert ours.start(STARTING, sight("Running")) == steps.Rest("started", vm_id=GUID)
+    assert ours.start(STARTING, sight("Running")) == steps.Rest("started", facts={"vm_id": GUID})
     assert isinstance(ours.start(STARTING, sight(None)), steps.Elsewhere)
 
 
@@ -150,7 +151,7 @@ def test_a_vm_is_given_the_size_of_its_type_before_it_starts(
     larger = dataclasses.replace(STARTING, spec=spec)
     assert ours.start(larger, sight("Off")) == steps.Do(vm.resize(GUID, processors, memory_bytes))
     # One that already runs, an administrator's doing, keeps its size until it starts again.
-    assert ours.start(larger, sight("Running")) == steps.Rest("started", vm_id=GUID)
+    assert ours.start(larger, sight("Running")) == steps.Rest("started", facts={"vm_id": GUID})
 
 
 def test_a_vm_that_cannot_be_resized_is_not_started() -> None:
@@ -192,7 +193,7 @@ def test_a_guest_is_asked_and_then_cut_off() -> None:
     assert purpose(ours.stop(late, sight("Running"))) == "turn-off"
     forced = dataclasses.replace(STOPPING, force=True)
     assert purpose(ours.stop(forced, sight("Running"))) == "turn-off"
-    assert ours.stop(STOPPING, sight("Off")) == steps.Rest("stopped", vm_id=GUID)
+    assert ours.stop(STOPPING, sight("Off")) == steps.Rest("stopped", facts={"vm_id": GUID})
 
 
 def test_a_guest_that_still_boots_is_asked_again_soon() -> None:

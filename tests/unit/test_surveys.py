@@ -340,7 +340,6 @@ def test_what_a_survey_saw_of_an_instance_that_ended_meanwhile_leaves_nothing(st
     scene = Scene(store, "shutting-down")
     scene.survey("Running")
     scene.survey("Off", meanwhile=lambda: scene.found("removed"))
-    store.write(lambda session: intents.note_trouble(session, scene.key, "it was slow"))
     with store.read() as session:
         for model in (models.Look, models.Work):
             assert session.scalar(sa.select(sa.func.count()).select_from(model)) == 0

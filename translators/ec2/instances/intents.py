@@ -8,67 +8,104 @@ from __future__ import annotations
 import datetime as dt
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, cast
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from state import lifecycle, models
+from translators import driven
+from translators.ec2.instances import surveys
 from translators.hyperv import vm
+from translators.hyperv.host import Failed, Unreachable
 from translators.settings import GIB, Settings
-from translators.steps import Last, Rest
+from translators.steps import Rest
 
 _START_SPREAD_SECONDS: Final = 60
 """After a host's restart VMs start spread over so long, not all at once."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """The last token that was written down for an instance, sent or not."""
-
-    token: str
-    purpose: str
-    generation: int
-    begun_at: dt.datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Intent:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Intent(driven.Intent):
     """An instance as its owner wants it, with what its host needs to know."""
 
-    key: int
-    id: str
-    host_key: int
     phase: lifecycle.Phase
-    generation: int
     force: bool
-    since: dt.datetime
-    now: dt.datetime
     root: str
     deployment: str
     vm_id: str | None
     spec: vm.Spec
     keeps_disk: bool
-    attempt: Attempt | None
-    settings: Settings
-    tried: Mapping[str, Last] = field(default_factory=dict)
-    """Purpose -> what became of the last plan of it."""
-
-    @property
-    def seconds_in_phase(self) -> float:
-        return (self.now - self.since).total_seconds()
 
 
-def due(session: Session, host_key: int) -> list[tuple[int, lifecycle.Phase, int]]:
-    """List (key, phase, generation) of all instances of the host that are to be driven."""
-    instance = models.Instance
-    query = (
-        sa.select(instance.key, instance.phase, instance.generation)
-        .where(instance.host_key == host_key, instance.phase.in_(lifecycle.WORKING))
-        .order_by(instance.phase_since)
-    )
-    return [(key, phase, generation) for key, phase, generation in session.execute(query)]
+class Instances:
+    """How instances are driven; see `translators.driven.Kind`."""
+
+    name = "instance"
+
+    def due(self, session: Session, host_key: int) -> list[driven.Due]:
+        instance = models.Instance
+        query = (
+            sa.select(instance.key, instance.generation)
+            .where(instance.host_key == host_key, instance.phase.in_(lifecycle.WORKING))
+            .order_by(instance.phase_since)
+        )
+        return [
+            driven.Due(key, number, driven.vm_lane(key)) for key, number in session.execute(query)
+        ]
+
+    def load(
+        self, session: Session, key: int, settings: Settings, now: dt.datetime
+    ) -> Intent | None:
+        return load(session, key, settings, now)
+
+    def look(self, intent: Intent, run: driven.Run) -> vm.Sight:
+        try:
+            found = vm.seen(run(vm.look(intent.vm_id, intent.id)))
+        except Failed as failed:
+            if not vm.is_missing(failed.error.id):
+                raise Unreachable(f"look failed: {failed}") from failed
+            found = ()
+        folder = True
+        if intent.vm_id is None or not found:  # what was found by name may not be ours
+            try:
+                answer = run(vm.look_at_folder(intent.id))
+            except Failed as failed:
+                raise Unreachable(f"look at folder failed: {failed}") from failed
+            folder = bool(answer.results["folder"])
+        return vm.Sight(found, folder)
+
+    def is_still(self, session: Session, intent: Intent) -> bool:
+        instance = models.Instance
+        row = session.execute(
+            sa.select(instance.phase, instance.generation, instance.host_key).where(
+                instance.key == intent.key
+            )
+        ).one_or_none()
+        return row is not None and tuple(row) == (intent.phase, intent.generation, intent.host_key)
+
+    def settle(self, session: Session, intent: Intent, rest: Rest, now: dt.datetime) -> None:
+        instance = session.get_one(models.Instance, intent.key)
+        move(session, instance, cast("lifecycle.Found", rest.found), rest.reason, now)
+        vm_id = rest.facts.get("vm_id")
+        if isinstance(vm_id, str) and instance.vm_id is None:
+            instance.vm_id = vm_id
+
+    def note(self, session: Session, intent: Intent, facts: Mapping[str, object]) -> None:
+        raise NotImplementedError("the steps of instances have nothing to note")
+
+    def catch_up(self, session: Session, intent: Intent, seen: int) -> bool:
+        if intent.phase == "pending":  # launched once already, and perhaps ended since
+            return False
+        session.get_one(models.Instance, intent.key).generation = seen + 1
+        return True
+
+    def is_gone(self, session: Session, intent: Intent, now: dt.datetime) -> bool:
+        return surveys.is_gone(session, intent.key, intent.settings, now)
+
+
+driven.register(Instances())
 
 
 def load(session: Session, key: int, settings: Settings, now: dt.datetime) -> Intent | None:
@@ -88,7 +125,6 @@ def load(session: Session, key: int, settings: Settings, now: dt.datetime) -> In
     volume = session.scalars(
         sa.select(models.Volume).where(models.Volume.instance_key == key).limit(1)
     ).one_or_none()
-    work = session.get(models.Work, key)
     return Intent(
         key=key,
         id=instance.id,
@@ -114,15 +150,9 @@ def load(session: Session, key: int, settings: Settings, now: dt.datetime) -> In
             start_delay_seconds=zlib.crc32(instance.id.encode()) % _START_SPREAD_SECONDS,
         ),
         keeps_disk=volume is not None and not volume.delete_on_termination,
-        attempt=_attempt(work),
+        attempt=driven.attempt(session, "instance", key),
         settings=settings,
     )
-
-
-def _attempt(work: models.Work | None) -> Attempt | None:
-    if work is None or work.token is None or work.purpose is None or work.begun_at is None:
-        return None
-    return Attempt(work.token, work.purpose, work.generation, work.begun_at)
 
 
 def _disk_bytes(volume: models.Volume | None, image: models.Image) -> int | None:
@@ -136,53 +166,6 @@ def _adapter(session: Session, interface: models.NetworkInterface | None) -> vm.
         return vm.Adapter("", "", "", None)
     network = session.get_one(models.Network, interface.network_key)
     return vm.Adapter(interface.id, interface.mac, network.switch, network.vlan)
-
-
-def begin_attempt(
-    session: Session, intent: Intent, token: str, purpose: str, now: dt.datetime
-) -> bool:
-    """Write down the token of a new attempt; False when the intent changed meanwhile."""
-    if not _is_still(session, intent):
-        return False
-    work = session.get(models.Work, intent.key)
-    if work is None:
-        work = models.Work(instance_key=intent.key)
-        session.add(work)
-    work.token, work.purpose, work.begun_at = token, purpose, now
-    work.generation = intent.generation
-    return True
-
-
-def note_trouble(session: Session, key: int, trouble: str) -> None:
-    """Keep for the operator why an instance does not get on, until it comes to rest."""
-    instance = session.get(models.Instance, key)
-    if instance is None or instance.phase not in lifecycle.WORKING:
-        return
-    work = session.get(models.Work, key)
-    if work is None:
-        work = models.Work(instance_key=key)
-        session.add(work)
-    work.trouble = trouble
-
-
-def catch_up(session: Session, intent: Intent, seen: int) -> None:
-    """Raise the intent's generation above the one that its host has seen."""
-    if _is_still(session, intent):
-        session.get_one(models.Instance, intent.key).generation = seen + 1
-
-
-def settle(session: Session, intent: Intent, rest: Rest, now: dt.datetime) -> bool:
-    """Move the row as the host was found; False when the intent changed meanwhile."""
-    if not _is_still(session, intent):
-        return False
-    instance = session.get_one(models.Instance, intent.key)
-    work = session.get(models.Work, intent.key)
-    if work is not None:
-        work.trouble = None
-    move(session, instance, rest.found, rest.reason, now)
-    if rest.vm_id is not None and instance.vm_id is None:
-        instance.vm_id = rest.vm_id
-    return True
 
 
 def move(
@@ -225,8 +208,8 @@ def forget(session: Session, before: dt.datetime) -> int:
     for start in range(0, len(old), 500):  # SQLite bounds the variables of a statement
         keys = old[start : start + 500]
         _forget_tags(session, "instance", sa.select(instance.key).where(instance.key.in_(keys)))
-        for note in (models.Look, models.Work):
-            session.execute(sa.delete(note).where(note.instance_key.in_(keys)))
+        session.execute(sa.delete(models.Look).where(models.Look.instance_key.in_(keys)))
+        _forget_work(session, models.Work.key.in_(keys))
         session.execute(sa.delete(instance).where(instance.key.in_(keys)))
     if old:
         used = sa.select(instance.reservation_key)
@@ -295,7 +278,11 @@ def _release(session: Session, instance: models.Instance, now: dt.datetime) -> N
         )
     )
     session.execute(sa.delete(models.Look).where(models.Look.instance_key == instance.key))
-    session.execute(sa.delete(models.Work).where(models.Work.instance_key == instance.key))
+    _forget_work(session, models.Work.key == instance.key)
+
+
+def _forget_work(session: Session, which: sa.ColumnElement[bool]) -> None:
+    session.execute(sa.delete(models.Work).where(models.Work.kind == "instance", which))
 
 
 def _forget_tags(session: Session, kind: str, keys: sa.Select[int]) -> None:
@@ -304,13 +291,3 @@ def _forget_tags(session: Session, kind: str, keys: sa.Select[int]) -> None:
             models.Tag.resource_type == kind, models.Tag.resource_key.in_(keys)
         )
     )
-
-
-def _is_still(session: Session, intent: Intent) -> bool:
-    instance = models.Instance
-    row = session.execute(
-        sa.select(instance.phase, instance.generation, instance.host_key).where(
-            instance.key == intent.key
-        )
-    ).one_or_none()
-    return row is not None and tuple(row) == (intent.phase, intent.generation, intent.host_key)

@@ -49,7 +49,7 @@ def launch(intent: Intent, sight: vm.Sight) -> Decision:
         plan = vm.remove(mine.id) if mine.state in vm.OFF_STATES else vm.turn_off(mine.id)
         return _try(intent, plan, failure)
     if mine.state in vm.RUNNING_STATES:
-        return Rest("launched", vm_id=mine.id)
+        return Rest("launched", facts={"vm_id": mine.id})
     if mine.state in vm.OFF_STATES:
         return _try(intent, vm.start(mine.id), failure)
     return _soon(intent)
@@ -64,7 +64,7 @@ def start(intent: Intent, sight: vm.Sight) -> Decision:
     if mine is None:
         return _GONE
     if mine.state in vm.RUNNING_STATES:
-        return Rest("started", vm_id=mine.id)
+        return Rest("started", facts={"vm_id": mine.id})
     if mine.state in vm.OFF_STATES:
         size = (intent.spec.processors, intent.spec.memory_bytes)
         resized = size == (mine.processors, mine.memory_bytes)
@@ -82,7 +82,7 @@ def stop(intent: Intent, sight: vm.Sight) -> Decision:
     if mine is None:
         return _GONE
     if mine.state in vm.OFF_STATES:
-        return Rest("stopped", vm_id=mine.id)
+        return Rest("stopped", facts={"vm_id": mine.id})
     if intent.force or intent.seconds_in_phase > intent.settings.stop_deadline_seconds:
         return _try(intent, vm.turn_off(mine.id))
     if mine.state not in vm.RUNNING_STATES:
