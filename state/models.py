@@ -134,7 +134,12 @@ class Deployment(Base):
     __tablename__ = "deployment"
     key: Mapped[int] = mapped_column(primary_key=True)
     id: Mapped[str] = mapped_column(String(32))  # in the Notes of every VM of ours
+    # The state is older than its hosts, or may be: nothing changes until they were looked at.
     recovering: Mapped[bool] = mapped_column(default=False)
+    # Raised after changes and told to every host: one that was told more knows a later state.
+    beat: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
+    # A host has said since the service started that this is the newest state it knows.
+    confirmed: Mapped[bool] = mapped_column(default=True, server_default="1")
     created_at: Mapped[dt.datetime]
 
 
@@ -155,6 +160,8 @@ class Host(_Keyed, Base):
     laboratory: Mapped[bool] = mapped_column(default=False)
     state: Mapped[str] = mapped_column(String(16), default="active")  # active, draining, removed
     epoch: Mapped[int] = mapped_column(default=0)  # raised by each driver that takes the host
+    # Still to be looked at before a recovery can end.
+    recovering: Mapped[bool] = mapped_column(default=False, server_default="0")
     # What the last survey found; None before the first.
     reachable: Mapped[bool] = mapped_column(default=False)
     surveyed_at: Mapped[dt.datetime | None]
@@ -167,6 +174,8 @@ class Host(_Keyed, Base):
     foreign_vms: Mapped[int] = mapped_column(default=0)
     foreign_memory_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     switches: Mapped[list[Any]] = mapped_column(default=list)
+    # VMs with our Notes that belong to no instance: {"name", "why"}.
+    strays: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
     created_at: Mapped[dt.datetime]
 
 
