@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
-from ec2gw import audit, inventory, tokens
+from ec2gw import audit, inventory, questions, transact
 from ec2gw.auth import origins, refusals, sigv2, sigv4
 from ec2gw.auth.accounts import Accounts, Key, TooMany
 from ec2gw.auth.request import Request
@@ -25,9 +25,9 @@ from ec2gw.exchange import Exchange, Response, respond
 from ec2gw.wire import form, fragments, model, parse, render
 from state import models, stop_points
 from state.store import Store
-from translators import errors, registry, views, zones
+from translators import errors, registry, zones
 from translators.errors import Ec2Error
-from translators.registry import Action, Context, Result
+from translators.registry import Action, Context
 from translators.settings import Settings
 
 BODY_LIMIT_BYTES: Final = 1024 * 1024
@@ -72,6 +72,7 @@ class Gateway:
         self.settled: set[tuple[int, str]] = set()
         """(account, region) that have made their first request; the table behind it is truth."""
         self.settling = threading.Lock()
+        self.questions = questions.Questions()
 
     def answer(self, request: Request) -> Response:
         stop_points.reach("api before request")
@@ -295,88 +296,6 @@ def _stop_dry_run(gateway: Gateway, exchange: Exchange) -> None:
         raise errors.dry_run_operation()
 
 
-# -- carrying it out
-
-
-def _perform(gateway: Gateway, exchange: Exchange) -> None:
-    assert exchange.action is not None
-    (_change if exchange.action.changes else _look)(gateway, exchange)
-
-
-def _look(gateway: Gateway, exchange: Exchange) -> None:
-    assert exchange.action is not None
-    # Rendered within the snapshot: rows that are not in the cache are loaded from it.
-    with gateway.store.read() as session:
-        result = exchange.action.handler(gateway.context(exchange, session), exchange.params)
-        _render(gateway, exchange, result)
-
-
-def _change(gateway: Gateway, exchange: Exchange) -> None:
-    action, operation, account = exchange.action, exchange.operation, exchange.account
-    assert action is not None
-    assert operation is not None
-    assert account is not None
-    token = tokens.token(
-        account.key, exchange.region, action.name, exchange.params, operation.client_token
-    )
-    oldest = exchange.now - dt.timedelta(seconds=gateway.settings.client_token_seconds)
-    if token is not None and _replay(gateway, exchange, token, oldest):
-        return
-    prepared = None
-    if action.prepare is not None:
-        with gateway.store.read() as session:
-            prepared = action.prepare(gateway.context(exchange, session), exchange.params)
-
-    def work(session: Any) -> tuple[Result, set[int]] | None:
-        if token is not None and token.find(session, oldest) is not None:
-            return None  # the same request was quicker on another connection
-        ctx = gateway.context(exchange, session)
-        ctx.prepared = prepared
-        result = _loaded(action.handler(ctx, exchange.params))
-        if token is not None:
-            session.flush()
-            token.keep(session, result, exchange.now, oldest)
-        return result, ctx.wake
-
-    done = gateway.store.write(work)
-    if done is None:
-        assert token is not None
-        if not _replay(gateway, exchange, token, oldest):
-            raise errors.unavailable()  # it expired between the two: asking again is safe
-        return
-    result, host_keys = done
-    gateway.wake(host_keys)
-    _render(gateway, exchange, result)
-
-
-def _replay(gateway: Gateway, exchange: Exchange, token: tokens.Token, oldest: dt.datetime) -> bool:
-    assert exchange.action is not None
-    with gateway.store.read() as session:
-        answer = token.find(session, oldest)
-        if answer is None:
-            return False
-        result: Result = answer
-        if exchange.action.replay is not None:
-            result = exchange.action.replay(gateway.context(exchange, session), answer)
-        _render(gateway, exchange, result)
-    return True
-
-
-def _loaded(result: Result) -> Result:
-    """Replace references by what they stand for: after the commit nothing can be loaded."""
-    return {
-        name: list(value) if isinstance(value, views.Fragments) else value
-        for name, value in result.items()
-    }
-
-
-def _render(gateway: Gateway, exchange: Exchange, result: Result) -> None:
-    assert exchange.operation is not None
-    exchange.body = render.success(
-        exchange.operation, result, exchange.id, exchange.version, gateway.cache
-    )
-
-
 STAGES: Final[tuple[tuple[str, Stage], ...]] = (
     ("admit", _admit),
     ("read form", _read_form),
@@ -387,6 +306,6 @@ STAGES: Final[tuple[tuple[str, Stage], ...]] = (
     ("require members", _require_members),
     ("settle", _settle),
     ("stop dry run", _stop_dry_run),
-    ("perform", _perform),
+    ("perform", transact.perform),
 )
 """Order matters: nobody unknown learns what exists, nothing is made for who may not ask."""

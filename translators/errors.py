@@ -70,6 +70,11 @@ def unavailable() -> Ec2Error:
 # -- parameters
 
 
+def request_limit_exceeded() -> Ec2Error:
+    """Too much is asked at once; clients ask again later."""
+    return Ec2Error("RequestLimitExceeded", "Request limit exceeded.", 503)
+
+
 def invalid_parameter_value(value: object, name: str, sentence: str = "") -> Ec2Error:
     """Name the parameter as on the wire: `availabilityZone`, not `AvailabilityZone`."""
     message = f"Value ({value}) for parameter {name} is invalid. {sentence}".rstrip()

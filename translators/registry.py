@@ -45,6 +45,20 @@ class Context:
 
 
 @dataclass(frozen=True, slots=True)
+class Awaits:
+    """What a changing action waits for after its commit: an answer that only a host can give.
+
+    `answer` is asked on fresh snapshots, with the handler's result, until it is not None. After
+    the deadline `give_up` withdraws in one transaction what was asked, and answers the same or
+    raises EC2's error. Its hosts are those that the handler put into `wake`.
+    """
+
+    answer: Callable[[Context, Any, Result], Result | None]
+    give_up: Callable[[Context, Any, Result], Result | Exception]
+    deadline_seconds: float = 25.0
+
+
+@dataclass(frozen=True, slots=True)
 class Action:
     """A registered action.
 
@@ -59,6 +73,7 @@ class Action:
     changes: bool
     prepare: Prepare | None
     replay: Callable[[Context, Mapping[str, Any]], Result] | None
+    awaits: Awaits | None = None
 
 
 ACTIONS: Final[dict[tuple[str, str], Action]] = {}
@@ -74,13 +89,16 @@ def action(
     changes: bool = False,
     prepare: Prepare | None = None,
     replay: Callable[[Context, Mapping[str, Any]], Result] | None = None,
+    awaits: Awaits | None = None,
 ) -> Callable[[H], H]:
     """Register the function as the AWS action of that name."""
+    if awaits is not None and not changes:
+        raise RuntimeError(f"{name} waits, though it changes nothing")
 
     def register(handler: H) -> H:
         if (service, name) in ACTIONS:
             raise RuntimeError(f"{service} {name} is registered twice")
-        ACTIONS[service, name] = Action(service, name, handler, changes, prepare, replay)
+        ACTIONS[service, name] = Action(service, name, handler, changes, prepare, replay, awaits)
         return handler
 
     return register

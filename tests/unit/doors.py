@@ -62,8 +62,9 @@ class Door:
         changes: bool = False,
         prepare: Any = None,
         replay: Any = None,
+        awaits: Any = None,
     ) -> None:
-        made = Action(service, name, handler, changes, prepare, replay)
+        made = Action(service, name, handler, changes, prepare, replay, awaits)
         self.actions[service, name] = made
 
     def _create_volume(self, ctx: Context, request: Mapping[str, Any]) -> Result:
