@@ -29,6 +29,8 @@ MAX_LINE = 1 << 20
 """Characters of a line, its LF not counted; the agent's `limits` name the same number."""
 MAX_TEXT = 8 << 20
 """Bytes of JSON that a frame may inflate to."""
+MAX_ASK = 2 << 20
+"""The same of what is sent to an agent: Windows PowerShell 5.1 reads no longer JSON."""
 
 _START = b"\x1e"
 _FRAME = re.compile(rb"([0-9]{1,7}) ([0-9A-F]{8}) ([A-Za-z0-9+/=]+)")
@@ -55,14 +57,14 @@ def digest(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()[:8].upper()
 
 
-def encode(message: object) -> bytes:
-    """The frame of a JSON value, with its LF.
+def encode(message: object, *, largest: int = MAX_ASK) -> bytes:
+    """The frame of a JSON value, with its LF; answers are told with `largest=MAX_TEXT`.
 
-    :raises TooLarge: over `MAX_TEXT` as JSON or over `MAX_LINE` as a line
+    :raises TooLarge: over `largest` as JSON or over `MAX_LINE` as a line
     """
     text = json.dumps(message, allow_nan=False, separators=(",", ":")).encode("ascii")
-    if len(text) > MAX_TEXT:
-        raise TooLarge(f"a message of {len(text)} bytes; {MAX_TEXT} are allowed")
+    if len(text) > largest:
+        raise TooLarge(f"a message of {len(text)} bytes; {largest} are allowed")
     # Level 1: on a host's network the body is small either way, and both ends are short of CPU.
     body = binascii.b2a_base64(gzip.compress(text, compresslevel=1, mtime=0), newline=False)
     line = b"%s%d %s %s" % (_START, len(body), digest(body).encode("ascii"), body)
@@ -74,7 +76,9 @@ def encode(message: object) -> bytes:
 class Decoder:
     """Turns a stream of bytes, cut anywhere, into messages; never holds more than one line."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, largest: int = MAX_TEXT) -> None:
+        """`largest`: the bytes of JSON that are read; an agent reads `MAX_ASK`."""
+        self._largest = largest
         self._line = bytearray()
         self._skipping = False
 
@@ -87,7 +91,7 @@ class Decoder:
             if self._skipping:
                 found.append(BadFrame("frame too long"))
             elif line := bytes(self._line).rstrip(b"\r"):
-                found.append(_read(line))
+                found.append(_read(line, self._largest))
             self._line.clear()
             self._skipping = False
         self._keep(rest)
@@ -106,7 +110,7 @@ class Decoder:
             self._skipping = True
 
 
-def _read(line: bytes) -> object | BadFrame:
+def _read(line: bytes, largest: int) -> object | BadFrame:
     if len(line) > MAX_LINE:
         return BadFrame("frame too long")
     match = _FRAME.fullmatch(line, line.rfind(_START) + 1)
@@ -116,15 +120,15 @@ def _read(line: bytes) -> object | BadFrame:
     if int(length) != len(body) or digest(body).encode("ascii") != told:
         return BadFrame("cut or changed frame")
     try:
-        return _parse(_inflate(binascii.a2b_base64(body, strict_mode=True)))
+        return _parse(_inflate(binascii.a2b_base64(body, strict_mode=True), largest))
     except (ValueError, RecursionError, zlib.error) as unreadable:
         return BadFrame(str(unreadable), told.decode("ascii"))
 
 
-def _inflate(data: bytes) -> bytes:
+def _inflate(data: bytes, largest: int) -> bytes:
     source = zlib.decompressobj(wbits=16 + zlib.MAX_WBITS)
-    text = source.decompress(data, MAX_TEXT + 1)
-    if len(text) > MAX_TEXT:
+    text = source.decompress(data, largest + 1)
+    if len(text) > largest:
         raise ValueError("frame inflates too far")
     if not source.eof or source.unused_data:
         raise ValueError("not one whole gzip stream")

@@ -169,7 +169,7 @@ def main():
     cmdlets, enums = proxies.table(WHICH); n = proxies.write(cmdlets, folder, enums)
     names = {c_["name"]: c_ for c_ in cmdlets}
     allowed = {"%s\\%s" % (names[x]["module"], x): [p for p in names[x]["parameters"] if p not in ("WhatIf",)] for x in "Get-VM New-VM Set-VM Start-VM Set-VMProcessor Set-VMFirmware Checkpoint-VM Add-VMHardDiskDrive New-VHD Set-VMNetworkAdapter Get-CimInstance Invoke-CimMethod".split()}
-    allowed["Microsoft.PowerShell.Utility\\Write-Host"] = ["Object"]; allowed["Hyper-V\\Get-NoSuchThing"] = ["Name"]
+    allowed.update({"Microsoft.PowerShell.Utility\\" + k: v for k, v in {"Write-Host": ["Object"], "Get-Date": ["Year", "Month", "Day", "Hour", "Minute", "Second", "Millisecond"], "New-TimeSpan": ["Minutes", "Seconds"], "New-Guid": []}.items()}); allowed["Hyper-V\\Get-NoSuchThing"] = ["Name"]
     for name, ps in OWN.items(): allowed["Agent\\" + name] = ps
     setup = dict(root=root, modules=["Hyper-V", "CimCmdlets"], allowed=allowed, paths=PATHS)
     world = World(); door = socketserver.ThreadingTCPServer(("127.0.0.1", 0), Door); door.daemon_threads = True; door.world = world
@@ -226,6 +226,9 @@ def main():
         r = a.ask([c("New-VM", {"Name": "first", "NoVHD": True}), call]); hold("refused before anything runs: %s" % what, not r["ok"] and r["stage"] == "check" and r["done"] == 0 and len(world.calls) == n0 and "UnauthorizedAccess" in r["error"]["kind"], r)
     r = a.ask([c("Get-NoSuchThing", {"Name": "x"})]); hold("a cmdlet that the host lacks is an error of its call", not r["ok"] and r["stage"] == "call" and "CommandNotFound" in r["error"]["id"], r)
     files(a, root, world)
+    u = "Microsoft.PowerShell.Utility\\"; r = a.ask([c(u + "Get-Date", dict(Year=2026, Month=11, Day=1, Hour=8, Minute=30, Second=15, Millisecond=250), "d", {"day": "DayOfWeek:text", "year": "Year:int", "utc": ":time", "text": ":text"}), c(u + "New-TimeSpan", {"Minutes": 1, "Seconds": 30}, "t", {"whole": "TotalSeconds:int", "hours": "TotalHours:text", "text": ":text"}), c(u + "New-Guid", {}, "g", {"text": "Guid:text", "texts": ":texts"})])
+    utc = time.strftime("%Y-%m-%dT%H:%M:%S.2500000Z", time.gmtime(time.mktime((2026, 11, 1, 8, 30, 15, 0, 0, -1)))); g = (r.get("results", {}).get("g") or [{"text": "", "texts": []}])[0]
+    hold("real .NET values in any culture: an enumeration by name, UTC, a decimal point, no thousands", r["ok"] and r["results"]["d"] == [{"day": "Sunday", "year": 2026, "utc": utc, "text": "11/01/2026 08:30:15"}] and r["results"]["t"] == [{"whole": 90, "hours": "0.025", "text": "00:01:30"}] and str(uuid.UUID(g["text"])) == g["text"] and g["texts"] == [g["text"]], r)
     r = a.ask([c("Microsoft.PowerShell.Utility\\Write-Host", {"Object": "noise \x1e on the console"}), c("Get-VM", {"Id": now.get("id")}, "all", {"id": "Id:text"})]); hold("chatter of a cmdlet does not reach the frames; one object is a list of one", r["ok"] and len(r["results"]["all"]) == 1 and not a.noise, r)
     n0 = len(world.calls)
     for o in ({}, 5, "x", [], None, {"id": 1}, {"id": 1, "epoch": "x", "calls": []}, {"id": 1, "epoch": 1, "calls": {}}, {"id": 1, "epoch": 1, "calls": [], "token": "a b"}, {"id": 1, "epoch": 1, "calls": [], "token": "%032x\nP - 99999999" % 7}, {"id": 1, "epoch": 1, "calls": [], "subject": "i-1 2", "generation": 1}, {"id": 1, "epoch": 1, "calls": [], "subject": "i-1", "generation": "9 9"},
@@ -237,6 +240,8 @@ def main():
     cuts = (b"half a fra\n", b"\x1eAAAA\n", whole[:40] + b"\n", whole[:-30] + whole[-10:], whole.replace(b"A", b"B", 1), b"x" * 1_200_000 + b"\n", b"\x1e%d %s %s\n" % (len(bomb), hashlib.sha256(bomb).hexdigest()[:8].upper().encode(), bomb))
     for cut in cuts: a.put(cut)
     bad = [a.read() for _ in cuts]; r = a.ask([c("Get-VM", {"Id": now.get("id")})]); hold("seven broken, huge or inflating frames are told and the next one works", all(b.get("bad") == "frame" for b in bad) and r["ok"] and len(world.calls) == n0 + 1, (bad, r))
+    long = lambda n: frame(dict(id=76, epoch=1, calls=[c("Get-VM", {"Id": now.get("id")}, "v" + "x" * n, {"id": "Id:text"})])); a.put(long(2_200_000)); r = a.read(); a.put(long(2_000_000)); r2 = a.read()
+    hold("a request that Windows PowerShell's own JSON would not read is told; one just below is run", r.get("bad") == "frame" and r.get("digest") and r2.get("ok") is True, (str(r)[:200], str(r2)[:200]))
     odd = packed(b'{"id": 77, "ID": 78, "epoch": 1, "calls": []}'); a.put(odd); r = a.read(); hold("a frame that came whole and cannot be read is told by its digest", r.get("bad") == "frame" and r.get("digest") == odd.split()[1].decode(), r)
     n0 = len(world.calls); r = a.ask([c("New-VM", {"Name": "twin", "NoVHD": True})], token=T(1), subject="i-1", generation=5); hold("a known token runs nothing", r.get("refused") == "done" and r["outcome"] == "ok" and len(world.calls) == n0, r)
     r = a.ask([c("Get-VM", {})], subject="i-1", generation=4); hold("a lower generation is refused", r.get("refused") == "generation" and r["seen"] == 5 and len(world.calls) == n0, r)

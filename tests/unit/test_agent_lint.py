@@ -229,11 +229,13 @@ def test_the_text_goes_with_one_send_and_comes_out_as_it_is() -> None:
 
 
 def test_the_limits_of_both_ends_are_the_same() -> None:
-    sizes = re.findall(r"\$Max(Line|Text) = (\d+)MB", agent.text())
+    sizes = re.findall(r"\$Max(Line|Text|Ask) = (\d+)MB", agent.text())
     assert sizes == [
         ("Line", str(framing.MAX_LINE >> 20)),
         ("Text", str(framing.MAX_TEXT >> 20)),
+        ("Ask", str(framing.MAX_ASK >> 20)),
     ]
+    assert framing.MAX_ASK <= 2_097_152, "JavaScriptSerializer, which 5.1 reads JSON by, takes that"
 
 
 def _library() -> syntax.Named:

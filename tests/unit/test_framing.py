@@ -106,6 +106,16 @@ def test_a_frame_that_inflates_too_far_is_told_by_its_digest() -> None:
     assert read(frame(b" " * (framing.MAX_TEXT - 1) + b"1")) == [1]
 
 
+def test_an_agent_reads_no_longer_json_than_windows_powershell_does_and_tells_more() -> None:
+    longest = "x" * (framing.MAX_ASK - 2)
+    assert framing.Decoder(largest=framing.MAX_ASK).feed(framing.encode(longest)) == [longest]
+    told = framing.encode(longest + "x", largest=framing.MAX_TEXT)
+    assert read(told) == [longest + "x"]
+    [bad] = framing.Decoder(largest=framing.MAX_ASK).feed(told)
+    assert isinstance(bad, framing.BadFrame)
+    assert bad.digest is not None
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -135,7 +145,9 @@ def test_a_cut_gzip_stream_under_a_true_digest_is_told() -> None:
 
 def test_what_no_frame_can_carry_is_refused_when_it_is_made() -> None:
     with pytest.raises(framing.TooLarge, match="bytes"):
-        framing.encode("x" * framing.MAX_TEXT)
+        framing.encode("x" * framing.MAX_ASK)
+    with pytest.raises(framing.TooLarge, match="bytes"):
+        framing.encode("x" * framing.MAX_TEXT, largest=framing.MAX_TEXT)
     noise = random.Random(1).randbytes(900_000).hex()  # hexadecimal digits halve at best
     with pytest.raises(framing.TooLarge, match="characters"):
         framing.encode(noise)

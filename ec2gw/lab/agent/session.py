@@ -67,7 +67,7 @@ class Session:
         self._running = 0
         self._waiting: deque[object] = deque()
         self._owed: dict[str, str] = {}
-        self._decoder = framing.Decoder()
+        self._decoder = framing.Decoder(largest=framing.MAX_ASK)
         self._mine = 0
         self._setup: request.Setup
         self._journal: Journal  # both from the first message on
@@ -330,7 +330,7 @@ class Session:
 
     def _send(self, message: dict[str, object]) -> None:
         try:
-            frame = framing.encode(message)
+            frame = framing.encode(message, largest=framing.MAX_TEXT)
         except ValueError:  # done, but too large or odd to tell: look
             kept = {name: message.get(name) for name in ("id", "ok", "done")}
             frame = framing.encode({**kept, "bad": "answer"})

@@ -11,6 +11,7 @@ param(
 Set-StrictMode -Version 3
 $ErrorActionPreference = 'Stop'
 $MaxLine = 1MB; $MaxText = 8MB
+$MaxAsk = 2MB                                              # ConvertFrom-Json of 5.1 takes no more characters; what is larger is told, whatever the version
 # 5.1 writes some arrays as {value, Count} while they have that alias (PowerShell#3222).
 if ($PSVersionTable.PSVersion.Major -lt 6) { Remove-TypeData -TypeName System.Array }
 
@@ -249,7 +250,7 @@ function ConvertTo-Frame($Object) {
     $gzip.Write($json, 0, $json.Length)
     $gzip.Dispose()
     $body = [System.Convert]::ToBase64String($buffer.ToArray())
-    [char] 0x1e + "$($body.Length) $(Get-Digest $body) $body"
+    [string] [char] 0x1e + "$($body.Length) $(Get-Digest $body) $body"
 }
 $json = @{}
 if ((Get-Command ConvertFrom-Json).Parameters.ContainsKey('DateKind')) { $json.DateKind = 'String' }        # 7 turns ISO dates into DateTime, 5.1 does not
@@ -265,7 +266,7 @@ function ConvertFrom-Frame([string] $Line) {
     $piece = [char[]]::new(65536)
     while (($n = $inflated.Read($piece, 0, $piece.Length)) -gt 0) {
         $null = $text.Append($piece, 0, $n)
-        if ($text.Length -gt $MaxText) { throw [System.FormatException]::new('frame inflates too far') }
+        if ($text.Length -gt $MaxAsk) { throw [System.FormatException]::new('frame inflates too far') }
     }
     , (ConvertFrom-Json -InputObject $text.ToString() @json)
 }
