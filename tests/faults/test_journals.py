@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ec2gw.engine import hand
+from ec2gw.engine import keeping
 from state.store import Store
 from tests.faults.rig import SETTINGS, Rig, rig
 
@@ -49,8 +49,8 @@ def test_acknowledged_tokens_are_forgotten_in_time(
     ids = gateway.launch(4, Placement={"AvailabilityZone": "us-east-1a"})
     gateway.wait("running", *ids)
     assert tokens(gateway) >= 2 * 2 * len(ids)
-    monkeypatch.setattr(hand, "_FORGET_AFTER_SECONDS", 0.0)
-    monkeypatch.setattr(hand, "_FORGET_TOGETHER", 1)
+    monkeypatch.setattr(keeping, "_FORGET_AFTER_SECONDS", 0.0)
+    monkeypatch.setattr(keeping, "_FORGET_TOGETHER", 1)
     gateway.until(lambda: tokens(gateway) == 0, "the journal holds no token")
     gateway.ask("TerminateInstances", InstanceIds=ids)
     gateway.wait("terminated", *ids)
