@@ -23,8 +23,8 @@ from sqlalchemy.orm import Session
 
 from ec2gw.auth import accounts
 from ec2gw.config import DEFAULT_REGION, Config, Network
-from state import models, schema
-from state.secrets import NotOurs, Vault, host_context
+from state import copies, models, schema
+from state.secrets import KeyFileUnusable, NotOurs, Vault, host_context
 from state.store import Store
 from translators import zones
 
@@ -86,10 +86,16 @@ def open_state(config: Config, *, migrate: bool) -> tuple[Store, Vault]:
     """Open the data folder's database and key; make both at a first start.
 
     :raises state.schema.Newer:
+    :raises state.copies.Unfit:
     :raises state.secrets.KeyFileUnusable:
     """
     if migrate:
         schema.prepare(config.database, config.data / "backup")
+    if not config.key_file.exists() and copies.sealed(config.database):
+        raise KeyFileUnusable(
+            f"{config.key_file} is missing, and the database has secrets that it opens: put it"
+            " back from its copy"
+        )
     return Store(config.database), Vault(config.key_file)
 
 

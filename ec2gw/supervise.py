@@ -130,11 +130,11 @@ class _Service:
     def _prepare(self) -> Credentials:
         """Bring database and configuration together."""
         from ec2gw import inventory
-        from state import schema, secrets
+        from state import copies, schema, secrets
 
         try:
             store, vault = inventory.open_state(self._config, migrate=True)
-        except (schema.Newer, secrets.KeyFileUnusable) as error:
+        except (schema.Newer, copies.Unfit, secrets.KeyFileUnusable) as error:
             raise Refused(str(error)) from None
         try:
             credentials = inventory.prepare(store, vault)

@@ -11,6 +11,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from state import copies
+
 if TYPE_CHECKING:  # imported at run time only where there is something to migrate
     from alembic.config import Config
 
@@ -24,7 +26,7 @@ class Newer(Exception):
     def __init__(self, path: Path, revision: str) -> None:
         super().__init__(
             f"{path} has schema {revision}, this release knows {HEAD}: start the newer release,"
-            " or restore a backup made by this one"
+            " or restore a backup that this one can read (ec2gw restore)"
         )
         self.revision = revision
 
@@ -33,22 +35,26 @@ def prepare(path: Path, backup_folder: Path) -> Path | None:
     """Create or migrate the database; returns where the copy made before migrating is.
 
     :raises Newer: for a schema of a later release
+    :raises copies.Unfit: for a damaged one, before anything is changed
     """
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     revision = _revision(path)
     if revision == HEAD:
         return None
-    if revision is not None and revision not in _known():
+    if revision is not None and not is_known(revision):
         raise Newer(path, revision)
     copy = None
     if revision is not None:
         backup_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        copy = backup_folder / f"before-{HEAD}-from-{revision}.sqlite3"
-        with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(copy)) as target:
-            source.backup(target)
-        copy.chmod(0o600)
+        copy = copies.stamped(backup_folder, f"before-{HEAD}-from-{revision}", ".sqlite3")
+        copies.take(path, copy)
     _upgrade(path)
     return copy
+
+
+def is_known(revision: str) -> bool:
+    """Tell whether this release can start on a state of that revision."""
+    return revision in _known()
 
 
 def _revision(path: Path) -> str | None:

@@ -82,14 +82,6 @@ class Store:
             self._jobs.put(job)
         return cast(T, job.future.result())
 
-    def backup(self, target: Path) -> None:
-        """Copy the database while it is in use; the copy is whole and consistent."""
-        with (
-            closing(sqlite3.connect(self.path)) as source,
-            closing(sqlite3.connect(target)) as copy,
-        ):
-            source.backup(copy)
-
     def close(self) -> None:
         """Finish what was begun, refuse the rest, close the file."""
         with self._admission:

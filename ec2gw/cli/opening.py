@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from ec2gw import config, inventory
 from ec2gw.cli.options import Failed, configured, data_option
 from ec2gw.engine.lock import FileLock, Taken
-from state import schema, secrets, trouble
+from state import copies, schema, secrets, trouble
 from state.secrets import Vault
 from state.store import Store
 
@@ -61,7 +61,7 @@ def _state(resolved: config.Config) -> Iterator[tuple[Store, Vault, bool]]:
         if lock is not None:
             try:
                 store, vault = inventory.open_state(resolved, migrate=True)
-            except (schema.Newer, secrets.KeyFileUnusable) as error:
+            except (schema.Newer, copies.Unfit, secrets.KeyFileUnusable) as error:
                 raise Failed(str(error)) from None
         try:
             if lock is not None:

@@ -124,17 +124,6 @@ def test_a_closed_store_refuses_changes(tmp_path: Path, store: Store) -> None:
         other.write(lambda session: add_account(session, 1))
 
 
-def test_a_backup_is_whole_while_the_store_is_written(store: Store, tmp_path: Path) -> None:
-    store.write(lambda session: add_account(session, 1))
-    target = tmp_path / "copy.sqlite3"
-    store.backup(target)
-    store.write(lambda session: add_account(session, 2))
-    copy = sqlite3.connect(target)
-    assert copy.execute("SELECT count(*) FROM account").fetchone() == (1,)
-    assert copy.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    copy.close()
-
-
 def test_times_come_back_to_the_microsecond(store: Store) -> None:
     key = store.write(lambda session: add_account(session, 1))
     with store.read() as session:
