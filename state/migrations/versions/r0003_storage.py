@@ -35,6 +35,8 @@ def upgrade() -> None:
         sa.Column("host_key", _KEY, nullable=True),
         sa.Column("file_name", sa.String(), nullable=False),
         sa.Column("everywhere", sa.Boolean(), nullable=False),
+        sa.Column("point", sa.String(), nullable=True),
+        sa.Column("cold", sa.Boolean(), nullable=False),
         sa.Column("checkpoint", sa.String(), nullable=True),
         sa.Column("source_path", sa.String(), nullable=True),
         sa.Column("job", sa.String(), nullable=True),
@@ -172,7 +174,7 @@ def _add_columns() -> None:
     # Added one by one, not by making the tables anew: that would lose their triggers.
     op.execute("ALTER TABLE image ADD COLUMN snapshot_key INTEGER REFERENCES snapshot (key)")
     op.create_index("ix_image_snapshot_key", "image", ["snapshot_key"])
-    for name in ("source_image_id", "source_instance_id", "message"):
+    for name in ("source_image_id", "source_image_region", "source_instance_id", "message"):
         op.add_column("image", sa.Column(name, sa.String(), nullable=True))
     op.add_column("image", sa.Column("deprecated_at", sa.BigInteger(), nullable=True))
     op.execute("ALTER TABLE volume ADD COLUMN snapshot_key INTEGER REFERENCES snapshot (key)")
@@ -214,10 +216,10 @@ def _take_over() -> None:
     op.execute(
         "INSERT INTO snapshot (id, account_key, region, state, phase, generation, phase_since, "
         "description, size_gib, progress, started_at, fixed_at, completed_at, public, volume_id, "
-        "file_name, everywhere) "
+        "file_name, everywhere, cold) "
         "SELECT snapshot_id, account_key, region, 'completed', 'ready', 1, created_at, '', "
         "size_gib, 100, created_at, created_at, created_at, max(public), 'vol-ffffffff', "
-        "'images/' || file_name, 1 FROM image GROUP BY snapshot_id"
+        "'images/' || file_name, 1, 0 FROM image GROUP BY snapshot_id"
     )
     op.execute(
         "UPDATE image SET snapshot_key = "
