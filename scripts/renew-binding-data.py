@@ -28,7 +28,8 @@ Get-VMProcessor Set-VMProcessor Get-VMMemory Set-VMMemory
 Get-VMFirmware Set-VMFirmware Get-VMBios Set-VMBios Get-VMComPort Set-VMComPort
 Get-VMNetworkAdapter Add-VMNetworkAdapter Remove-VMNetworkAdapter Set-VMNetworkAdapter
 Connect-VMNetworkAdapter Disconnect-VMNetworkAdapter Rename-VMNetworkAdapter
-Add-VMNetworkAdapterExtendedAcl
+Add-VMNetworkAdapterExtendedAcl Get-VMNetworkAdapterExtendedAcl
+Remove-VMNetworkAdapterExtendedAcl
 Get-VMNetworkAdapterVlan Set-VMNetworkAdapterVlan
 Get-VMHardDiskDrive Add-VMHardDiskDrive Set-VMHardDiskDrive Remove-VMHardDiskDrive
 Get-VMDvdDrive Add-VMDvdDrive Set-VMDvdDrive Remove-VMDvdDrive Get-VMScsiController

@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from translators.hyperv import acl, nic
 from translators.hyperv.host import Answer, Argument, Call, Cim, Flat, Path, Plan, Ref
 
 INSTANCES: Final = Path("instances")
@@ -52,6 +53,8 @@ class Adapter:
     mac: str
     switch: str
     vlan: int | None
+    rules: frozenset[acl.Rule] = frozenset()
+    """Of its port, there before it is connected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,10 +253,10 @@ def _size(vm: Ref, processors: int, memory_bytes: int) -> list[Call]:
 
 def _adapter(vm: Ref, adapter: Adapter) -> list[Call]:
     """An adapter that is guarded before it is connected."""
-    nic = Ref("nic", at=0)  # Set-VMNetworkAdapter takes one adapter, and no list of one
-    vlan: dict[str, Argument] = {"VMNetworkAdapter": nic, "Untagged": True}
+    added = Ref("nic", at=0)  # Set-VMNetworkAdapter takes one adapter, and no list of one
+    vlan: dict[str, Argument] = {"VMNetworkAdapter": added, "Untagged": True}
     if adapter.vlan is not None:
-        vlan = {"VMNetworkAdapter": nic, "Access": True, "VlanId": adapter.vlan}
+        vlan = {"VMNetworkAdapter": added, "Access": True, "VlanId": adapter.vlan}
     return [
         Call(
             "Hyper-V\\Add-VMNetworkAdapter",
@@ -266,19 +269,12 @@ def _adapter(vm: Ref, adapter: Adapter) -> list[Call]:
             },
             keep="nic",
         ),
-        Call(
-            "Hyper-V\\Set-VMNetworkAdapter",
-            {
-                "VMNetworkAdapter": nic,
-                "MacAddressSpoofing": "Off",
-                "DhcpGuard": "On",
-                "RouterGuard": "On",
-            },
-        ),
+        nic.guard(added),
         Call("Hyper-V\\Set-VMNetworkAdapterVlan", vlan),
+        *(nic.add(added, one) for one in acl.first(adapter.rules, nic.MOST_CHANGES)),
         Call(
             "Hyper-V\\Connect-VMNetworkAdapter",
-            {"VMNetworkAdapter": nic, "SwitchName": adapter.switch},
+            {"VMNetworkAdapter": added, "SwitchName": adapter.switch},
         ),
     ]
 
