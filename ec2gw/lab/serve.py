@@ -28,6 +28,7 @@ from ec2gw.lab import agent
 from ec2gw.lab.cmdlets import LabMachine
 from ec2gw.lab.door.accounts import Account, Credentials
 from ec2gw.lab.door.faults import Faults
+from ec2gw.lab.door.limits import Limits
 from ec2gw.lab.door.server import Door
 from ec2gw.lab.world import World
 from ec2gw.lab.world.clock import FAULTS_VARIABLE
@@ -72,7 +73,11 @@ class Laboratory:
     :raises AlreadyServed: when another process holds the folder
     """
 
-    def __init__(self, data: Path, listen: Listen, *, pace: float = 1.0) -> None:
+    def __init__(
+        self, data: Path, listen: Listen, *, pace: float = 1.0, limits: Limits | None = None
+    ) -> None:
+        """`limits`: what each host grants, a current server's quotas without."""
+        self._limits = limits
         self.folder = data / "lab"
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._lock = _take(self.folder / "lock")
@@ -115,6 +120,7 @@ class Laboratory:
                 agent.powershell(LabMachine(self.world, name)),
                 Credentials([Account(USER, self._password)], self.folder),
                 machine=name,
+                limits=self._limits,
                 faults=faults,
             )
             try:

@@ -26,6 +26,12 @@ class Listener:
     def restart_service(self) -> None:
         self.said.append("restart")
 
+    def end_programs(self) -> None:
+        self.said.append("end programs")
+
+    def let_pass(self, seconds: float) -> None:
+        self.said.append(f"{seconds} pass")
+
 
 def test_the_nth_message_of_a_kind_is_struck_and_no_other() -> None:
     faults = Faults()

@@ -8,6 +8,8 @@ Source: docs/laboratory.md, "Errors" (which ids were seen on hosts, which are de
 
 from __future__ import annotations
 
+import dataclasses
+
 from ec2gw.lab.agent.host import CmdletError
 
 VIRTUALIZATION = "Microsoft.HyperV.PowerShell.VirtualizationException"
@@ -20,6 +22,9 @@ FILE_EXISTS = "0x80070050"
 INVALID_PARAMETER = "0x80070057"
 ACCESS_DENIED = "0x80070005"
 DISK_FULL = "0x80070070"
+NOT_SUPPORTED = "0x80070032"
+ALREADY_EXISTS = "0x800700B7"
+UNSPECIFIED = "0x80004005"
 TIMEOUT = "0x800705B4"
 OUT_OF_MEMORY = "0x8007000E"
 NO_SYSTEM_RESOURCES = "0x800705AA"
@@ -147,3 +152,25 @@ def object_in_use(activity: str, path: str) -> CmdletError:
         hresult=(SHARING_VIOLATION,),
         kind=FAILED,
     )
+
+
+_GERMAN = {
+    "InvalidParameter": "Von Hyper-V wurde kein virtueller Computer mit dem Namen „{}“ gefunden.",
+    "ObjectNotFound": "Das Objekt „{}“ wurde nicht gefunden.",
+    "InvalidState": "Der Vorgang kann nicht ausgeführt werden, während sich das Objekt in seinem "
+    "aktuellen Zustand befindet.",
+    "AccessDenied": "Sie verfügen nicht über die erforderliche Berechtigung für diese Aufgabe.",
+    "OutOfMemory": "„{}“ konnte nicht initialisiert werden: Nicht genügend Arbeitsspeicher.",
+    "ObjectInUse": "„{}“: Der Prozess kann nicht auf die Datei zugreifen, da sie von einem anderen "
+    "Prozess verwendet wird.",
+    "NoMatchingEventsFound": "Es wurden keine Ereignisse gefunden, die den angegebenen "
+    "Auswahlkriterien entsprechen.",
+}
+GERMAN_WARNING = "Der virtuelle Computer befindet sich bereits im angegebenen Zustand."
+
+
+def in_german(error: CmdletError) -> CmdletError:
+    """Say the same as a German Windows does: the text is another, and nothing else."""
+    text = _GERMAN.get(error.id.partition(",")[0], "Bei „{}“ ist ein Fehler aufgetreten.")
+    codes = "".join(f" ({code})" for code in error.hresult)
+    return dataclasses.replace(error, text=f"{text.format(error.target)}{codes}")

@@ -19,6 +19,7 @@ from ec2gw.lab.door.limits import Limits
 from ec2gw.lab.door.process import Process
 
 _CONTROL_C_EXIT = -1073741510  # STATUS_CONTROL_C_EXIT, 0xC000013A
+_ACCESS_VIOLATION = -1073741819  # STATUS_ACCESS_VIOLATION, 0xC0000005
 _PIECE_BYTES = 32768
 _PIECE_COST_BYTES = 128  # what a piece costs besides its content: an element, an object
 _LOOK_SECONDS = 1.0  # how often a waiting Receive looks whether its client is still there
@@ -146,9 +147,16 @@ class Command:
 
     def interrupt(self) -> None:
         """Ctrl-C: a running process ends as Windows ends it, its output is still received."""
+        self._end(_CONTROL_C_EXIT)
+
+    def crash(self) -> None:
+        """End a running process as an access violation does; its output is still received."""
+        self._end(_ACCESS_VIOLATION)
+
+    def _end(self, code: int) -> None:
         with self._changed:
             if self.running:
-                self._exit_code = _CONTROL_C_EXIT
+                self._exit_code = code
             self._changed.notify_all()
         self._kill()
 

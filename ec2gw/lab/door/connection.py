@@ -159,13 +159,13 @@ class Connection(BaseHTTPRequestHandler):
         fate = host.faults.arrived(request.kind)
         if fate.what == "before":
             raise _Cut
-        if fate.what == "fault":
-            injected = Fault(fate.code, "w:InternalError", "A fault of the test. ", by_sender=False)
-            status, answer = host.service.refuse(injected, request)
-        else:
+        if fate.what != "fault":
             caller = Caller(user, self._address, host.endpoint, self._gone)
             status, answer = host.service.answer(request, caller)
             host.faults.processed(request.kind)
+        if fate.what in ("fault", "fault after"):
+            injected = Fault(fate.code, "w:InternalError", "A fault of the test. ", by_sender=False)
+            status, answer = host.service.refuse(injected, request)
         if fate.what == "after":
             raise _Cut
         if fate.what == "swallow":

@@ -20,9 +20,9 @@ from typing import Literal, Protocol
 
 log = logging.getLogger(__name__)
 
-What = Literal["before", "after", "within", "swallow", "fault"]
+What = Literal["before", "after", "within", "swallow", "fault", "fault after"]
 """When a message is spoilt: the connection is cut before or after it is processed, or within its
-answer; the answer is swallowed; a SOAP fault is answered and nothing is processed."""
+answer; the answer is swallowed; a SOAP fault is answered and nothing is processed, or all was."""
 Moment = Literal["before", "after"]
 
 _FILE_KEYS = {"loss", "seed", "down", "delay_ms", "pace"}  # the last is for the world behind it
@@ -36,6 +36,10 @@ class Door(Protocol):
     def accept_connections(self) -> None: ...
 
     def restart_service(self) -> None: ...
+
+    def end_programs(self) -> None: ...
+
+    def let_pass(self, seconds: float) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +113,16 @@ class Faults:
         """Lose every shell and connection, as a restart of the WinRM service does."""
         if self._door is not None:
             self._door.restart_service()
+
+    def end_programs(self) -> None:
+        """End every program as a crash does; the shells stay."""
+        if self._door is not None:
+            self._door.end_programs()
+
+    def let_pass(self, seconds: float) -> None:
+        """Let shells be idle for so much longer, those aside that have a message in work."""
+        if self._door is not None:
+            self._door.let_pass(seconds)
 
     def follow(self, path: Path) -> None:
         """Read faults from a JSON file, and again whenever it changes; without it there are none.

@@ -157,6 +157,14 @@ class Door:
         self.service.shells.delete_all()
         self._cut_connections()
 
+    def end_programs(self) -> None:
+        """End every program as a crash does."""
+        self.service.shells.end_programs()
+
+    def let_pass(self, seconds: float) -> None:
+        """Let time pass for shells that are idle."""
+        self.service.shells.let_pass(seconds)
+
     def _listen(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._address[0] else socket.AF_INET
         listener = socket.create_server(self._address, family=family, backlog=_BACKLOG)

@@ -146,6 +146,21 @@ class Shells:
         for shell in shells:
             self.delete(shell)
 
+    def end_programs(self) -> None:
+        """End every process as a crash does; its shell stays, and its output is still received."""
+        with self._lock:
+            commands = [one for shell in self._shells.values() for one in shell.commands.values()]
+        for command in commands:
+            command.crash()
+
+    def let_pass(self, seconds: float) -> None:
+        """Let every shell that has no message in work have been idle for so much longer."""
+        with self._lock:
+            for shell in self._shells.values():
+                if not shell.messages_in_work:
+                    shell.touched -= seconds
+        self.reap()
+
     def reap(self) -> None:
         """Close the shells that heard nothing for their idle time."""
         now = self._clock()

@@ -17,7 +17,7 @@ from ec2gw.lab.door.faults import What
 from ec2gw.lab.door.limits import Limits
 
 from .conftest import Opened
-from .host import LOST, Host, Session, fault_code
+from .host import LOST, PROGRAM, Host, Session, fault_code
 
 
 @pytest.mark.parametrize("transport", ["ntlm", "basic"])
@@ -83,6 +83,35 @@ def test_a_planned_fault_is_answered_and_nothing_is_done(host: Host) -> None:
         session.send(b"one\n")
     assert fault_code(error) == 2147943418
     assert host.programs[0].lines == []
+
+
+def test_a_fault_may_be_answered_to_what_was_done(host: Host) -> None:
+    session = Session(host.protocol())
+    host.faults.plan("fault after", "Send", code=1460)
+    with pytest.raises(WSManFaultError) as error:
+        session.send(b"one\n")
+    assert fault_code(error) == 1460
+    assert host.programs[0].lines == [b"one"]
+
+
+def test_a_program_that_crashed_tells_its_code_and_leaves_its_shell(host: Host) -> None:
+    session = Session(host.protocol())
+    session.ask(b"hi")
+    host.faults.end_programs()
+    assert session.protocol.get_command_output(session.shell, session.command)[2] == -1073741819
+    assert len(host.door.service.shells) == 1
+
+
+def test_time_passes_for_shells_that_are_idle_alone(host: Host) -> None:
+    protocol = host.protocol()
+    shell = protocol.open_shell(idle_timeout="PT180S")
+    host.faults.let_pass(170)
+    command = protocol.run_command(shell, PROGRAM, skip_cmd_shell=True)
+    host.faults.let_pass(190)
+    with pytest.raises(WSManFaultError) as error:
+        protocol.send_command_input(shell, command, b"hi\n")
+    assert fault_code(error) == 2150858843
+    assert host.programs[0].killed
 
 
 def test_a_restart_of_the_service_takes_shells_and_connections(host: Host) -> None:
