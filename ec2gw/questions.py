@@ -9,7 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Final
 
 from translators import errors
@@ -28,6 +28,8 @@ class Questions:
         self._per_host = per_host
         self._waiting: Counter[int] = Counter()
         self._lock = threading.Lock()
+        self.rest: Callable[[], AbstractContextManager[object]] = nullcontext
+        """Entered by who waits, so that others may work meanwhile."""
 
     def check(self, host_keys: Collection[int]) -> None:
         """Refuse a request that would be one too many for a host; nothing was asked yet.
@@ -44,7 +46,8 @@ class Questions:
         with self._lock:
             self._waiting.update(host_keys)
         try:
-            yield
+            with self.rest():
+                yield
         finally:
             with self._lock:
                 self._waiting.subtract(host_keys)

@@ -9,11 +9,12 @@ Source: Flask, "Application Structure and Lifecycle", `Flask.wsgi_app`; PEP 3333
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import http
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Final
 
 import flask
@@ -62,6 +63,16 @@ def application(
     app.url_map.strict_slashes = False
     app.url_map.add(Rule("/", endpoint="any"))
     app.url_map.add(Rule("/<path:path>", endpoint="any"))
+
+    @contextlib.contextmanager
+    def rest() -> Iterator[None]:
+        working.release()
+        try:
+            yield
+        finally:
+            working.acquire()
+
+    gateway.questions.rest = rest
 
     def work(environ: WSGIEnvironment) -> exchange.Response:
         if not _is_large(environ):

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from ec2gw import questions
+from ec2gw import questions, web
 from state.secrets import Vault
 from state.store import Store
-from tests.unit.doors import Door, code, text
+from tests.unit.doors import HOST, VERSION, Door, code, text
 from translators import errors
 from translators.registry import Awaits, Context, Result
 from translators.settings import Settings
@@ -86,3 +86,26 @@ def test_one_too_many_for_a_host_asks_nothing(
     assert code(refused) == ("RequestLimitExceeded", 503)
     assert door.woken == [{7}]
     assert code(door.ask("CreateSnapshot", VolumeId="vol-1")) == ("", 200)
+
+
+def test_who_waits_lets_others_work(store: Store, vault: Vault, settings: Settings) -> None:
+    door, asked = Door(store, vault, settings, "open"), Asked()
+    awaits = Awaits(asked.answer, asked.give_up, deadline_seconds=30)
+    door.offer("CreateSnapshot", asked.ask, changes=True, awaits=awaits)
+    app = web.application(door.gateway, at_once=1)
+
+    def get(action: str) -> int:
+        query = {"Action": action, "Version": VERSION, "VolumeId": "vol-1"}
+        headers = {"Host": HOST}
+        return app.test_client().get("/", query_string=query, headers=headers).status_code
+
+    slow = threading.Thread(target=get, args=("CreateSnapshot",))
+    slow.start()
+    assert asked.begun.acquire(timeout=5)
+    answered: list[int] = []
+    other = threading.Thread(target=lambda: answered.append(get("DescribeRegions")))
+    other.start()
+    other.join(5)
+    asked.ready.set()
+    slow.join(5)
+    assert answered == [200]

@@ -18,6 +18,7 @@ from ec2gw import web
 from ec2gw.auth.request import Request
 from ec2gw.exchange import Response
 from ec2gw.pipeline import BODY_LIMIT_BYTES
+from ec2gw.questions import Questions
 from state.secrets import Vault
 from state.store import Store
 from tests.unit.doors import Door
@@ -40,6 +41,7 @@ class Eyes:
 
     def __init__(self) -> None:
         self.seen: list[Request] = []
+        self.questions = Questions()
 
     def answer(self, request: Request) -> Response:
         self.seen.append(request)
@@ -209,6 +211,8 @@ def test_a_pipeline_that_fails_as_a_whole_is_still_answered_in_xml(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     class Broken:
+        questions = Questions()
+
         def answer(self, request: Request) -> Response:
             raise MemoryError
 
