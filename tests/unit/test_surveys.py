@@ -165,6 +165,25 @@ def test_what_ran_before_the_hosts_restart_runs_again_once(store: Store) -> None
     assert scene.phase() == "stopped"
 
 
+@pytest.mark.parametrize("hours", [-2, 2])
+def test_a_host_whose_clock_was_set_did_not_restart(store: Store, hours: int) -> None:
+    scene, by = Scene(store), dt.timedelta(hours=hours)
+    scene.survey("Running")
+    scene.survey("Off", boot=BOOT + by, host_is_ahead_by=by)
+    scene.survey("Off", boot=BOOT + by, host_is_ahead_by=by, ending="guest")
+    assert scene.phase() == "stopped"
+
+
+def test_a_host_whose_clock_was_set_and_that_restarted_did_restart(store: Store) -> None:
+    scene, by = Scene(store), dt.timedelta(hours=2)
+    scene.survey("Running")
+    scene.survey("Running", boot=BOOT + by, host_is_ahead_by=by)
+    later = scene.now + by
+    scene.survey("Off", boot=later, host_is_ahead_by=by)
+    scene.survey("Off", boot=later, host_is_ahead_by=by)
+    assert scene.phase() == "starting"
+
+
 def test_what_no_survey_saw_run_before_the_hosts_restart_runs_again_too(store: Store) -> None:
     scene = Scene(store, "pending")
     scene.found("launched")

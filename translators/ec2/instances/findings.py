@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from state import lifecycle, models
 from translators.ec2.instances import intents
-from translators.ec2.instances.surveys import Ended, Report, stands_here
+from translators.ec2.instances.surveys import ONE_BOOT, Ended, Report, stands_here
 from translators.hyperv import vm
 from translators.hyperv.survey import Ending, Survey
 
@@ -48,6 +48,8 @@ def apply(
 ) -> list[Moved]:
     """Write what a survey found; returns the instances that it moved."""
     _note_host(session, host_key, report, survey, now)
+    if report.renamed_boot is not None:
+        _rename_boot(session, host_key, *report.renamed_boot)
     for key, one in report.looks.items():
         _note_look(session, host_key, key, one, survey, addresses, now)
     findings: list[tuple[int, lifecycle.Found, tuple[str, str] | None]] = [
@@ -137,6 +139,18 @@ def _note_boot(session: Session, key: int, survey: Survey) -> None:
     look = session.get(models.Look, key)
     if look is not None:
         look.host_boot_time = survey.boot_time
+
+
+def _rename_boot(session: Session, host_key: int, old: dt.datetime, new: dt.datetime) -> None:
+    here = sa.select(models.Instance.key).where(models.Instance.host_key == host_key)
+    session.execute(
+        sa.update(models.Look)
+        .where(
+            models.Look.instance_key.in_(here),
+            models.Look.host_boot_time.between(old - ONE_BOOT, old + ONE_BOOT),
+        )
+        .values(host_boot_time=new)
+    )
 
 
 def _note_look(

@@ -10,6 +10,7 @@ Source: docs/architecture.md, "Survey" and "Power".
 from __future__ import annotations
 
 import datetime as dt
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -22,8 +23,10 @@ from translators.hyperv import vm
 from translators.hyperv.survey import Survey
 from translators.settings import Settings
 
-_RESTARTED_BY: Final = dt.timedelta(seconds=5)
+ONE_BOOT: Final = dt.timedelta(seconds=5)
 """Boot times that differ by less are one boot: clocks are corrected now and then."""
+_UP_ALL_THE_TIME: Final = dt.timedelta(seconds=5)
+"""A host's uptime that grew as ours did, within this, means that it did not restart."""
 Mark = tuple[lifecycle.Phase, int, dt.datetime]
 """Phase, generation and since when: another one means that the row has moved meanwhile."""
 
@@ -57,6 +60,8 @@ class Report:
     foreign_memory_bytes: int = 0
     strays: list[str] = field(default_factory=list)
     """VMs that carry our deployment's Notes and belong to no instance; reported, not touched."""
+    renamed_boot: tuple[dt.datetime, dt.datetime] | None = None
+    """The host's clock was set: the boot that had the first time has the second from now on."""
     unsettled: bool = False
     """A suspicion waits for a second survey: look again soon."""
 
@@ -69,6 +74,7 @@ class Report:
             or self.running
             or self.vanished
             or self.arrived
+            or self.renamed_boot
         )
 
 
@@ -107,6 +113,8 @@ class Watch:
         self._settings = settings
         self._marks: dict[int, Mark] = {}
         self._off: set[int] = set()
+        self._up: tuple[dt.datetime, dt.timedelta, float] | None = None
+        """When the host booted and for how long it was up, at which time of ours."""
 
     def begin(self, session: Session) -> None:
         """Note the rows as they are, before the host is asked: a later survey speaks of others."""
@@ -125,7 +133,7 @@ class Watch:
 
         Reads only.
         """
-        report = Report(marks=self._marks)
+        report = Report(marks=self._marks, renamed_boot=self._renamed_boot(survey))
         seen = {one.id: one for one in survey.vms}
         rows = _rows(session, self._host_key, list(seen))
         self._count_others(rows, survey, report)
@@ -155,6 +163,17 @@ class Watch:
         self._off = off
         return report
 
+    def _renamed_boot(self, survey: Survey) -> tuple[dt.datetime, dt.datetime] | None:
+        """Tell a host whose clock was set from one that restarted: its time of boot moved too."""
+        uptime, now = survey.local_time - survey.boot_time, time.monotonic()
+        known, self._up = self._up, (survey.boot_time, uptime, now)
+        if known is None or abs(survey.boot_time - known[0]) <= ONE_BOOT:
+            return None
+        passed = dt.timedelta(seconds=now - known[2])
+        if abs(uptime - known[1] - passed) > _UP_ALL_THE_TIME:
+            return None
+        return known[0], survey.boot_time
+
     def _miss(self, session: Session, row: _Known, survey: Survey, report: Report) -> bool:
         """Consider a VM that is not there; answer whether that waits for another survey."""
         uptime = survey.local_time - survey.boot_time
@@ -171,7 +190,10 @@ class Watch:
 
     def _explain(self, row: _Known, one: vm.Vm, survey: Survey, report: Report) -> None:
         before = row.host_boot_time
-        if before is not None and survey.boot_time - before > _RESTARTED_BY:
+        if before is not None and report.renamed_boot is not None:
+            old, new = report.renamed_boot
+            before = new if abs(before - old) <= ONE_BOOT else before
+        if before is not None and survey.boot_time - before > ONE_BOOT:
             report.restarted.append(row.key)
         else:
             report.ended.append(Ended(row.key, row.id, one.id, row.phase_since))
@@ -240,7 +262,7 @@ def _changed(row: _Known, one: vm.Vm, survey: Survey, addresses: Mapping[str, li
         return True
     if one.state in vm.OFF_STATES:
         return False
-    return row.host_boot_time is None or abs(survey.boot_time - row.host_boot_time) > _RESTARTED_BY
+    return row.host_boot_time is None or abs(survey.boot_time - row.host_boot_time) > ONE_BOOT
 
 
 def stands_here(session: Session, host_key: int, key: int, here: vm.Vm) -> bool:
