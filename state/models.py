@@ -349,6 +349,8 @@ class Image(_Resource, Base):
     # What its owner chose, shown and passed on to instances.
     ena_support: Mapped[bool] = mapped_column(default=True, server_default="1")
     volume_type: Mapped[str] = mapped_column(default="gp3", server_default="gp3")
+    iops: Mapped[int | None]
+    throughput: Mapped[int | None]
     delete_on_termination: Mapped[bool] = mapped_column(default=True, server_default="1")
     # What CreateImage and CopyImage made: the root disk's snapshot, and where it came from.
     snapshot_key: Mapped[int | None] = mapped_column(ForeignKey("snapshot.key"), index=True)
@@ -576,8 +578,7 @@ class Transfer(_Keyed, Base):
     phase: Mapped[storage.TransferPhase] = mapped_column(index=True)
     generation: Mapped[int] = mapped_column(default=1)
     phase_since: Mapped[dt.datetime]
-    token_digest: Mapped[str | None] = mapped_column(String(64))  # SHA-256 of what a host shows
-    expires_at: Mapped[dt.datetime | None]
+    # Told by the depot once it has the whole file.
     length_bytes: Mapped[int | None] = mapped_column(BigInteger)
     sha256: Mapped[str | None] = mapped_column(String(64))
     done_bytes: Mapped[int] = mapped_column(BigInteger, default=0)

