@@ -1,14 +1,23 @@
 """Runs the agent in a real PowerShell on generated proxies and a toy world, and prints what holds. Usage: prove.py PWSH [recorded | 2016 | 2019 | 2022 | 2025] [culture]
 
 Standard library only. tests/unit/test_lab_agent*.py hold the laboratory's interpreter of frames to the same statements."""
-import base64, gzip, hashlib, itertools, json, os, shutil, socketserver, subprocess, sys, tempfile, threading, time, uuid
+import base64, gzip, hashlib, itertools, json, os, pathlib, shutil, socketserver, subprocess, sys, tempfile, threading, time, uuid
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [HERE, os.path.join(HERE, "..", "..")]
-import proxies
+sys.path[:0] = [os.path.join(HERE, "..", "..")]
+from ec2gw.lab.powershell import proxies
 from ec2gw.winrm import agent as product
 
 PWSH = sys.argv[1]
 WHICH = sys.argv[2] if len(sys.argv) > 2 else "recorded"
+
+def table(which):
+    """-> cmdlets, enums of tests/data/agent/cmdlets.json: 'recorded' = the 2019 reflection, '2016' = the 2016 one, else the documentation of that Windows Server version"""
+    with open(os.path.join(HERE, "..", "data", "agent", "cmdlets.json"), encoding="utf-8") as f: data = json.load(f)
+    documented, enums = data["cmdlets"]["documented"], data["enums"]
+    cim = [c for c in documented if c["module"] == "CimCmdlets"]
+    if which == "recorded": return data["cmdlets"]["2019"] + cim, enums
+    if which == "2016": return [dict(c, default_set="0") for c in data["cmdlets"]["2016"] if c["module"] == "Hyper-V"] + cim, {k.split(".")[-1]: v for k, v in enums.items()}
+    return [c for c in documented if c["module"] == "Hyper-V" and which in c["versions"]] + cim, {}
 
 class World:
     """Just enough Hyper-V to show objects, errors, warnings and slow calls."""
@@ -48,7 +57,7 @@ class Door(socketserver.StreamRequestHandler):
         q = json.loads(self.rfile.readline()); a = {"objects": [], "warnings": []}
         try: a["objects"] = self.server.world.call(q["name"], q["set"], q["with"])
         except Warn as e: a["warnings"] = [e.args[0]]
-        except Err as e: a["error"] = dict(id=e.args[0], category=e.args[1], text=e.args[2], target="t")
+        except Err as e: a["error"] = dict(id=e.args[0], category=e.args[1], text=e.args[2], target="t", activity=q["name"], codes=[-2147024809, -2146233079])
         self.wfile.write(json.dumps(a).encode())
 
 LOADER = "$env:PSModulePath=$env:PROXIES;%s\n" + product.loader() + " -Silence %d\n"
@@ -166,7 +175,7 @@ def journals(start, e, world, root, T, now):
 
 def main():
     folder = tempfile.mkdtemp(); root = os.path.join(folder, "root")
-    cmdlets, enums = proxies.table(WHICH); n = proxies.write(cmdlets, folder, enums)
+    cmdlets, enums = table(WHICH); n = proxies.write(cmdlets, pathlib.Path(folder), enums)
     names = {c_["name"]: c_ for c_ in cmdlets}
     allowed = {"%s\\%s" % (names[x]["module"], x): [p for p in names[x]["parameters"] if p not in ("WhatIf",)] for x in "Get-VM New-VM Set-VM Start-VM Set-VMProcessor Set-VMFirmware Checkpoint-VM Add-VMHardDiskDrive New-VHD Set-VMNetworkAdapter Get-CimInstance Invoke-CimMethod".split()}
     allowed.update({"Microsoft.PowerShell.Utility\\" + k: v for k, v in {"Write-Host": ["Object"], "Get-Date": ["Year", "Month", "Day", "Hour", "Minute", "Second", "Millisecond"], "New-TimeSpan": ["Minutes", "Seconds"], "New-Guid": []}.items()}); allowed["Hyper-V\\Get-NoSuchThing"] = ["Name"]
@@ -212,7 +221,7 @@ def main():
     hold("nine odd values and references are refused, none is guessed", not r["ok"])
     r = a.ask([c("Start-VM", {"VM": {"$ref": "nope"}})]); hold("a reference to nothing is an error of that call", not r["ok"] and r["done"] == 0 and "nope" in r["error"]["text"], r)
     r = a.ask([c("Get-VM", {"Id": now.get("id")}, "v", SEEN), c("Start-VM", {"VM": {"$ref": "v"}})]); hold("a warning is success and is told", r["ok"] and len(r["warnings"]) == 1, r)
-    r = a.ask([c("Get-VM", {"Id": str(uuid.uuid4())}, "v", SEEN)]); hold("an error keeps its id and category, text in any language", r["error"]["id"].startswith("InvalidParameter,Microsoft.HyperV") and r["error"]["category"] == "InvalidArgument" and r["error"]["text"].endswith("\u00fc"), r)
+    r = a.ask([c("Get-VM", {"Id": str(uuid.uuid4())}, "v", SEEN)]); hold("an error keeps its id, category, activity, codes from the outermost in, and its text in any language", r["error"]["activity"] == "Get-VM" and r["error"]["hresult"][:2] == ["0x80131509", "0x80070057"] and r["error"]["id"].startswith("InvalidParameter,Microsoft.HyperV") and r["error"]["category"] == "InvalidArgument" and r["error"]["text"].endswith("\u00fc"), r)
     n0 = len(world.calls)
     r = a.ask([c("New-VM", {"Name": "p", "NoVHD": True}, "x", {"a": "NoSuchProperty:text"})]); hold("a property that is not there: the call counts as done, the stage is projection", not r["ok"] and r["done"] == 1 and r["stage"] == "projection" and len(world.calls) == n0 + 1, r)
     n0 = len(world.calls)

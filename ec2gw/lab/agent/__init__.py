@@ -8,9 +8,10 @@ Source: docs/agent.md; docs/laboratory.md.
 
 from __future__ import annotations
 
+import os
 import re
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ec2gw.lab.agent.host import LabHost
 from ec2gw.lab.agent.journal import Journals
@@ -19,6 +20,8 @@ from ec2gw.lab.door.process import Output, Process, ProgramNotFound, Starter
 from ec2gw.winrm import agent
 
 _SLEEPS = re.compile(r".*-Command \"?Start-Sleep -Seconds ([0-9]{1,4})\"?")
+POWERSHELL_VARIABLE = "EC2GW_LAB_POWERSHELL"
+"""Names a PowerShell: it then runs the agent itself, in the place of the interpreter."""
 SILENCE_SECONDS = 120.0
 """An agent that hears nothing for this long ends: a cut network leaves no orphan."""
 
@@ -29,6 +32,7 @@ def powershell(host: LabHost, *, silence_seconds: float = SILENCE_SECONDS) -> St
     All agents that come of one call share the journals in their folders; call it once per host.
     """
     journals = Journals(host)
+    real = _real(host, silence_seconds)
 
     def start(
         program: str, arguments: Sequence[str], environment: Mapping[str, str], output: Output
@@ -40,11 +44,23 @@ def powershell(host: LabHost, *, silence_seconds: float = SILENCE_SECONDS) -> St
             return _Sleeper(output, float(slept[1]))
         if not _starts_the_agent(arguments):
             return _Stranger(output)
+        if real is not None:
+            return real(output)
         session = Session(journals, output, silence_seconds)
         session.start()
         return session
 
     return start
+
+
+def _real(host: LabHost, silence_seconds: float) -> Callable[[Output], Process] | None:
+    """What starts the agent in a real PowerShell, if the environment names one."""
+    program = os.environ.get(POWERSHELL_VARIABLE)
+    if not program:
+        return None
+    from ec2gw.lab.powershell import starter  # here: that room stands on this one
+
+    return starter.Starter(host, program, silence_seconds)
 
 
 def _starts_the_agent(arguments: Sequence[str]) -> bool:
