@@ -54,3 +54,12 @@ ATTACHMENT_STATES: Final[dict[VolumePhase, str]] = {
     "detaching": "detaching",
 }
 """Phase -> EC2's VolumeAttachmentState."""
+
+
+def entered(phase: VolumePhase) -> dict[str, str | None]:
+    """The columns of a volume that say its phase, in ours and in EC2's words."""
+    return {
+        "phase": phase,
+        "state": VOLUME_STATES[phase],
+        "attachment_state": ATTACHMENT_STATES.get(phase),
+    }

@@ -1,0 +1,79 @@
+"""Files that go from one host to another through the gateway: asked for here, by any family.
+
+Who needs a disk on a host where it is not asks once; the engine drives it (`ec2.transfers`), and
+the depot lets through who shows the token of the transfer's present phase.
+
+Source: docs/decisions/0015-disks-travel-through-the-gateway.md.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import hmac
+from typing import Final, Literal
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from state import models
+
+VALID: Final = dt.timedelta(hours=24)
+"""So long a token lets through; a transfer that takes longer is given another."""
+Outcome = Literal["there", "under way", "failed"]
+
+
+def ask(
+    session: Session, path: str, source_host_key: int, target_host_key: int, now: dt.datetime
+) -> models.Transfer:
+    """Have the file at `path` below the source's root brought to the same path on the target.
+
+    Asking again is harmless; a transfer that failed begins anew.
+    """
+    row = find(session, path, target_host_key)
+    if row is None:
+        row = models.Transfer(
+            path=path,
+            source_host_key=source_host_key,
+            target_host_key=target_host_key,
+            phase="sending",
+            generation=1,
+            phase_since=now,
+            done_bytes=0,
+        )
+        session.add(row)
+        session.flush()
+    elif row.phase == "failed":
+        row.source_host_key = source_host_key
+        row.phase, row.phase_since, row.trouble = "sending", now, None
+        row.done_bytes, row.length_bytes, row.sha256 = 0, None, None
+        row.generation += 1
+    return row
+
+
+def find(session: Session, path: str, target_host_key: int) -> models.Transfer | None:
+    """Find what was asked for, whatever became of it."""
+    return session.scalar(
+        sa.select(models.Transfer).where(
+            models.Transfer.path == path, models.Transfer.target_host_key == target_host_key
+        )
+    )
+
+
+def forget(session: Session, path: str, target_host_key: int | None = None) -> None:
+    """Drop what is known of transfers of a file that is there by now, or needed no more."""
+    row = models.Transfer
+    where = [row.path == path]
+    if target_host_key is not None:
+        where.append(row.target_host_key == target_host_key)
+    keys = list(session.scalars(sa.select(row.key).where(*where)))
+    session.execute(
+        sa.delete(models.Work).where(models.Work.kind == "transfer", models.Work.key.in_(keys))
+    )
+    session.execute(sa.delete(row).where(row.key.in_(keys)))
+
+
+def token(key: bytes, transfer: models.Transfer) -> str:
+    """Make what the host of the present phase shows the depot: nothing of it is kept anywhere."""
+    what = f"{transfer.key} {transfer.phase} {transfer.generation}"
+    return hmac.new(key, what.encode(), hashlib.sha256).hexdigest()
