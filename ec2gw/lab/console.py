@@ -13,19 +13,30 @@ import dataclasses
 import inspect
 import json
 import sys
-from collections.abc import Sequence
+import uuid
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ec2gw.lab.agent.host import CmdletError
 from ec2gw.lab.cmdlets import LabMachine
-from ec2gw.lab.world import World, model, paths, power
+from ec2gw.lab.world import World, disks, filtering, model, paths, power
 from ec2gw.lab.world import session as sessions
 from ec2gw.lab.world import world as worlds
 from ec2gw.lab.world.session import Session
 
+EVERYWHERE = ("before", "after")
+"""Faults of any cmdlet: it fails and did nothing, or did all and fails. A code may follow a colon:
+`before:0x80070020`."""
+INJECTED = {
+    "Hyper-V\\Add-VMHardDiskDrive": ("half",),
+    "Hyper-V\\Remove-VMSnapshot": ("stuck",),
+    "Agent\\Start-DiskCopy": ("exception", "warnings", "stuck"),
+}
+"""Faults of their own: an empty drive is left; a merge that never ends; how a copy's job ends."""
+
 
 class NoSuchThing(LookupError):
-    """No machine or file of that name, or more than one."""
+    """No machine or file of that name, or more than one; no such fault."""
 
 
 class Console:
@@ -66,11 +77,55 @@ class Console:
             setattr(found.guest, behaviour, json.loads(value) if kind is not str else value)
             session.put_vm(found)
 
+    def guest_writes(self, host: str, vm: str, word: str, location: int = 0, mib: int = 64) -> None:
+        """Let it write onto the disk at that location: a word that can be read back, and size."""
+        with self._world.changing(host) as session:
+            found = _find(session, vm)
+            paths_there = [one.path for one in found.disks if one.location == location and one.path]
+            file = session.file(paths_there[0]) if paths_there else None
+            if file is None or file.vhd is None or not power.working(found):
+                raise NoSuchThing(f"{vm} writes to no disk at {location}")
+            more = min(mib * 1024**2, session.free_disk())
+            size = min(file.size + more, file.vhd.size + disks.EMPTY_BYTES)
+            vhd = dataclasses.replace(file.vhd, data=[*file.vhd.data, word])
+            session.put_file(dataclasses.replace(file, size=max(size, file.size), vhd=vhd))
+
     def set_addresses(self, host: str, vm: str, addresses: str) -> None:
         """Let the guest report these, separated by commas, on its first adapter."""
         with self._world.changing(host) as session:
             found = _find(session, vm)
             found.addresses[found.nics[0].id] = [one for one in addresses.split(",") if one]
+            session.put_vm(found)
+
+    # -- the switch
+
+    def would_pass(
+        self,
+        host: str,
+        vm: str,
+        direction: str,
+        protocol: int,
+        local: str,
+        remote: str,
+        local_port: int = 0,
+        remote_port: int = 0,
+        is_reply: bool = False,
+        icmp_type: int = 0,
+        mac: str = "",
+        adapter: int = 0,
+    ) -> bool:
+        """Say whether a packet would pass the port of a machine's adapter: `Inbound`, 6 for TCP."""
+        packet = filtering.Packet(
+            direction, protocol, local, remote, local_port, remote_port, icmp_type, is_reply, mac
+        )
+        with self._world.reading(host) as session:
+            return filtering.passes(_find(session, vm).nics[adapter], packet)
+
+    def forget_rules(self, host: str, vm: str, adapter: int = 0) -> None:
+        """Let the port of an adapter lose its rules, as settings of ports were seen to vanish."""
+        with self._world.changing(host) as session:
+            found = _find(session, vm)
+            found.nics[adapter].acls = []
             session.put_vm(found)
 
     # -- an administrator
@@ -101,10 +156,9 @@ class Console:
     def add_checkpoint(self, host: str, vm: str, name: str) -> str:
         """Make a checkpoint of a machine, as a backup program may; answers its id."""
         with self._world.changing(host) as session:
-            found = _find(session, vm)
-            made = session.checkpoint(found, name)
-            session.put_vm(found)
-            return made.id
+            made_id = str(uuid.uuid4())
+            disks.take(session, _find(session, vm), name, made_id, False)
+            return made_id
 
     def add_foreign_vm(
         self, host: str, name: str, folder: str = r"C:\Hyper-V", memory_mib: int = 1024
@@ -143,7 +197,8 @@ class Console:
                     power.start_later(vm, at, session.pace, bool(session.boots(vm)))
                 session.put_vm(vm)
             session.machine.booted_at = back
-            session.put_machine()
+            session.machine.makings = []
+            disks.forget_jobs(session)
 
     def press_memory(self, host: str, gib: int) -> None:
         """Let something else on the host hold memory."""
@@ -154,6 +209,34 @@ class Console:
     def press_disk(self, host: str, gib: int) -> None:
         with self._world.changing(host) as session:
             session.machine.disk_pressure = gib * model.GIB
+            session.put_machine()
+
+    def set_disk_rate(self, host: str, mib_per_second: int) -> None:
+        """Say how fast copies and merges that begin from now on go; at 0 they never end."""
+        with self._world.changing(host) as session:
+            session.machine.disk_rate = mib_per_second * 1024**2
+            session.put_machine()
+
+    def set_file_system(self, host: str, name: str) -> None:
+        with self._world.changing(host) as session:
+            session.machine.file_system = name
+            session.put_machine()
+
+    def restart_service(self, host: str) -> None:
+        """Restart the management service: it forgets its jobs, and half-made copies stay."""
+        with self._world.changing(host) as session:
+            session.machine.makings = []
+            disks.forget_jobs(session)
+
+    def inject(self, host: str, cmdlet: str, what: str, times: int = 1) -> None:
+        """Let a cmdlet, named with its module, fail the next times; see docs/laboratory.md."""
+        word, _, code = what.partition(":")
+        if word not in INJECTED.get(cmdlet, ()) and word not in EVERYWHERE:
+            raise NoSuchThing(f"{cmdlet} has no fault {word}")
+        if code and word not in EVERYWHERE:
+            raise NoSuchThing(f"{word} has no code")
+        with self._world.changing(host) as session:
+            session.machine.injected.append(model.Injected(cmdlet, what, times))
             session.put_machine()
 
     def uninstall(self, host: str, cmdlet: str) -> None:
@@ -182,6 +265,11 @@ class Console:
             file = _file(session, path)
             until = session.now + seconds
             session.put_file(dataclasses.replace(file, locked_until=until))
+
+    def disk_content(self, host: str, path: str) -> str:
+        """Read what guests wrote onto a disk and its parents: the words, separated by blanks."""
+        with self._world.reading(host) as session:
+            return " ".join(disks.content(session, _file(session, path).path))
 
     def delete_file(self, host: str, path: str) -> None:
         with self._world.changing(host) as session:
@@ -255,7 +343,12 @@ def main(arguments: Sequence[str]) -> int:
     try:
         act = getattr(Console(world), name)
         parameters = list(inspect.signature(act).parameters.values())
-        kinds = {"int": int, "float": float, "str": str}
+        kinds: dict[str, Callable[[str], object]] = {
+            "int": int,
+            "float": float,
+            "str": str,
+            "bool": lambda text: text.lower() == "true",
+        }
         values = [
             kinds[str(parameter.annotation)](text)
             for parameter, text in zip(parameters, arguments[2:], strict=False)

@@ -47,6 +47,8 @@ OF_POWERSHELL = {
     "pscustomobject",
     "scriptblock",
     "switch",
+    "Microsoft.Management.Infrastructure.Serialization.CimSerializer",
+    "Microsoft.Management.Infrastructure.Serialization.InstanceSerializationOptions",
     "System.Management.Automation.ErrorCategory",
     "System.Management.Automation.ErrorRecord",
     "System.Management.Automation.Language.NullString",
@@ -57,8 +59,9 @@ OF_POWERSHELL = {
     "System.Management.Automation.Runspaces.SessionStateVariableEntry",
 }
 """Types and attributes of System.Management.Automation 3.0, the assembly of Windows PowerShell
-3.0 to 5.1, and `bigint` (System.Numerics, an accelerator since 3.0): the table of .NET Framework
-does not hold them. Source: learn.microsoft.com/dotnet/api, "powershellsdk-1.1.0" (5.1)."""
+3.0 to 5.1, `bigint` (System.Numerics, an accelerator since 3.0), and what CimCmdlets stands on
+(Microsoft.Management.Infrastructure): the table of .NET Framework does not hold them.
+Source: learn.microsoft.com/dotnet/api, "powershellsdk-1.1.0" (5.1)."""
 
 
 @dataclass(frozen=True, slots=True)

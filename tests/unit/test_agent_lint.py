@@ -51,13 +51,16 @@ OF_POWERSHELL = {
     "PowerShell's properties": ("RunspacePool", "Dispose"),
     "RunspacePool": ("Open",),
     "InitialSessionState": ("Commands", "ImportPSModule", "Variables"),
+    "CimSerializer": ("Serialize",),
     "CommandInfo": ("Parameters", "ScriptBlock"),
     "EngineIntrinsics": ("SessionState",),
     "SessionState": ("LanguageMode",),
     "PSVersionTable": ("PSVersion",),
 }
 FROM_HOSTS = {
+    "InstanceID": "CIM_ConcreteJob",
     "LastBootUpTime": "Win32_OperatingSystem",
+    "ReturnValue": "what Invoke-CimMethod answers",
     "MachineGuid": r"the registry, SOFTWARE\Microsoft\Cryptography",
 }
 MESSAGES = {"allowed", "do", "paths", "root", "take", "with"}

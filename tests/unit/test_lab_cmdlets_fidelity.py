@@ -29,7 +29,14 @@ def objects(bench: Bench) -> list[Live]:
     vm = bench.start("i-1")
     bench("Add-VMDvdDrive", VM=vm)
     nics = bench("Get-VMNetworkAdapter", VM=vm)
-    bench.console.add_checkpoint(bench.host, "i-1", "one")
+    bench("Checkpoint-VM", VM=vm)
+    bench(
+        "Add-VMNetworkAdapterExtendedAcl",
+        VMNetworkAdapter=nics,
+        Action="Deny",
+        Direction="Inbound",
+        Weight=1,
+    )
     found = [
         *bench("Get-VM"),
         *nics,
@@ -39,6 +46,8 @@ def objects(bench: Bench) -> list[Live]:
         *bench("Get-VMFirmware", VM=vm),
         *bench("Get-VMIntegrationService", VM=vm),
         *bench("Get-VMSnapshot", VM=vm),
+        *bench("Get-VMNetworkAdapterExtendedAcl", VMNetworkAdapter=nics),
+        *bench("Agent\\Start-DiskCopy", Source=LINUX, Destination=ONE + r"\copy.vhdx"),
         *bench("Get-VMProcessor", VM=vm),
         *bench("Get-VMMemory", VM=vm),
         *bench("Get-VHD", Path=[LINUX, ONE + r"\root.vhdx"]),
@@ -47,7 +56,10 @@ def objects(bench: Bench) -> list[Live]:
         *bench("CimCmdlets\\Get-CimInstance", ClassName="Win32_OperatingSystem"),
         *bench("CimCmdlets\\Get-CimInstance", ClassName="Win32_ComputerSystem"),
     ]
-    for name in ("Msvm_ComputerSystem", "Msvm_VirtualSystemSettingData", "Msvm_ShutdownComponent"):
+    for name in (
+        *("Msvm_ComputerSystem", "Msvm_VirtualSystemSettingData", "Msvm_ShutdownComponent"),
+        "Msvm_StorageJob",
+    ):
         namespace = "root/virtualization/v2"
         found += bench("CimCmdlets\\Get-CimInstance", ClassName=name, Namespace=namespace)
     bench("Stop-VM", VM=vm, TurnOff=True)

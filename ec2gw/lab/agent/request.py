@@ -20,8 +20,10 @@ _OWN = frozenset(
         "Agent\\Complete-File",
         "Agent\\Compress-Journal",
         "Agent\\Get-FileState",
+        "Agent\\Move-File",
         "Agent\\New-Folder",
         "Agent\\Remove-Tree",
+        "Agent\\Start-DiskCopy",
         "Agent\\Test-Root",
         "Agent\\Write-FileChunk",
     }

@@ -16,7 +16,9 @@ _OWN: Final[Mapping[str, tuple[str, str]]] = {
     "Agent\\Write-FileChunk": ("Path!:string Offset!:int64 Base64!:string", "FileChunk"),
     "Agent\\Complete-File": ("Path!:string Sha256!:string Length!:int64", "FileChunk"),
     "Agent\\Get-FileState": ("Path!:string Hash:switch", "FileState"),
+    "Agent\\Move-File": ("Path!:string Destination!:string ReadOnly:switch", ""),
     "Agent\\Remove-Tree": ("Path!:string", ""),
+    "Agent\\Start-DiskCopy": ("Source!:string Destination!:string", "DiskCopy"),
     "Agent\\New-Folder": ("Path!:string", ""),
     "Agent\\Test-Root": ("", "Root"),
     "Agent\\Compress-Journal": ("Tokens!+:string[] Damaged:int64", "Journal"),
@@ -44,6 +46,7 @@ CLASSES: Final[Mapping[str, Mapping[str, str]]] = {
         "FreeBytes": "int64",
         "FileSystem": "string",
     },
+    "DiskCopy": {"Job": "string", "Code": "int64"},
     "Journal": {"Kept": "int32"},
     "EventLogRecord": {
         "Id": "int32",

@@ -12,10 +12,10 @@ from typing import Any
 
 from ec2gw.lab.agent.host import CmdletError, WmiValue
 from ec2gw.lab.binding import tables
-from ec2gw.lab.cmdlets import faults, powering
-from ec2gw.lab.cmdlets.objects import Live, Values, known_properties, time
+from ec2gw.lab.cmdlets import copies, faults, powering
+from ec2gw.lab.cmdlets.objects import Live, Values, known_properties, named, time
 from ec2gw.lab.cmdlets.shell import Shell, cmdlet
-from ec2gw.lab.world import model, power
+from ec2gw.lab.world import disks, model, power
 from ec2gw.lab.world import session as sessions
 from ec2gw.lab.world.session import Session
 
@@ -90,6 +90,11 @@ def _systems(session: Session) -> list[Live]:
     return found + [_system(session, vm) for vm in session.vms()]
 
 
+def _busy(session: Session, vm: model.Vm) -> list[int]:
+    found = disks.busy(session, vm)
+    return [int(named("VMOperationalStatus", found).value)] if found else []
+
+
 def _system(session: Session, vm: model.Vm) -> Live:
     values = {
         "Name": vm.id.upper(),
@@ -97,7 +102,7 @@ def _system(session: Session, vm: model.Vm) -> Live:
         "Caption": "Virtual Machine",
         "EnabledState": ENABLED_STATES[vm.state],
         "HealthState": 5,
-        "OperationalStatus": [2],
+        "OperationalStatus": [2, *_busy(session, vm)],
         "OnTimeInMilliseconds": int(power.uptime(vm, session.now) * 1000),
         "TimeOfLastStateChange": time(vm.changed_at),
         "InstallDate": time(vm.created_at),
@@ -151,6 +156,7 @@ INSTANCES: Mapping[tuple[str, str], Callable[[Session], list[Live]]] = {
     (VIRTUALIZATION, "Msvm_ComputerSystem"): _systems,
     (VIRTUALIZATION, "Msvm_VirtualSystemSettingData"): _settings,
     (VIRTUALIZATION, "Msvm_ShutdownComponent"): _shutdown_components,
+    (VIRTUALIZATION, "Msvm_StorageJob"): copies.storage_jobs,
 }
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from ec2gw.lab.cmdlets import faults
 from ec2gw.lab.cmdlets.objects import ZERO_GUID, Live, Values, named
 from ec2gw.lab.cmdlets.shell import Shell, cmdlet
-from ec2gw.lab.world import model, paths, power
+from ec2gw.lab.world import disks, model, paths, power
 from ec2gw.lab.world.session import Session
 
 SCSI_LOCATIONS = 64
@@ -20,7 +20,9 @@ IDE_LOCATIONS = 2
 Place = tuple[str, int, int]
 
 
-def disk_object(session: Session, vm: model.Vm, disk: model.Disk) -> Live:
+def disk_object(
+    session: Session, vm: model.Vm, disk: model.Disk, of: model.Snapshot | None = None
+) -> Live:
     values = {
         "Path": disk.path,
         "DiskNumber": None,
@@ -29,6 +31,8 @@ def disk_object(session: Session, vm: model.Vm, disk: model.Disk) -> Live:
         "SupportPersistentReservations": False,
         **_drive(session, vm, disk, "Hard Drive"),
     }
+    if of is not None:
+        values |= {"VMSnapshotId": uuid.UUID(of.id), "VMSnapshotName": of.name}
     return Values.of("HardDiskDrive", values, vm.id, *_place_texts(disk))
 
 
@@ -78,14 +82,39 @@ def attach(
     shell: Shell, session: Session, vm: model.Vm, kind: str, number: int, location: int, path: str
 ) -> model.Disk:
     """Put a disk into a free place of a machine, not yet kept."""
-    full = _existing(shell, session, path)
-    if any(one.path and paths.key(one.path) == paths.key(full) for one in vm.disks):
-        text = f"The disk '{full}' is already connected to '{vm.name}'."
-        raise faults.invalid_parameter(shell.activity, text, full)
+    full = _unconnected(shell, session, vm, path)
     disk = model.Disk(kind, number, location, full)
     _check_place(shell, vm, _place(disk))
     vm.disks.append(disk)
     return disk
+
+
+def _unconnected(shell: Shell, session: Session, vm: model.Vm, path: str) -> str:
+    full = _existing(shell, session, path)
+    connected = {
+        paths.key(file.path) for one in vm.disks if one.path for file in session.chain(one.path)
+    }
+    if paths.key(full) in connected:
+        text = f"The disk '{full}' is already connected to '{vm.name}'."
+        raise faults.invalid_parameter(shell.activity, text, full)
+    return full
+
+
+def _exchanged(shell: Shell, session: Session, vm: model.Vm, disk: model.Disk) -> str:
+    """The disk that a drive gets instead; a working machine fills an empty drive only."""
+    if power.working(vm) and disk.path is not None:
+        raise faults.invalid_state(shell.activity, vm.name)
+    path = _unconnected(shell, session, vm, shell.text("Path"))
+    if power.working(vm):
+        _check_openable(shell, session, path)
+        disks.touch(session, path)
+    return path
+
+
+def _check_iops(shell: Shell, disk: model.Disk) -> None:
+    if disk.maximum_iops and disk.minimum_iops > disk.maximum_iops:
+        text = "The minimum of IOPS is above the maximum."
+        raise faults.invalid_parameter(shell.activity, text, str(disk.minimum_iops))
 
 
 def _existing(shell: Shell, session: Session, path: str) -> str:
@@ -113,9 +142,14 @@ def _check_place(shell: Shell, vm: model.Vm, place: Place) -> None:
         raise faults.invalid_parameter(shell.activity, text, vm.name)
 
 
-def _check_hot(shell: Shell, vm: model.Vm, kind: str) -> None:
-    """A working machine takes drives on SCSI only, and none in a transition."""
-    if power.transitional(vm) or (power.working(vm) and kind == "IDE") or vm.state == "Saved":
+def _check_hot(shell: Shell, session: Session, vm: model.Vm, kind: str) -> None:
+    """A working machine takes drives on SCSI only, and none in a transition or while it merges."""
+    if (
+        disks.busy(session, vm)
+        or power.transitional(vm)
+        or (power.working(vm) and kind == "IDE")
+        or vm.state == "Saved"
+    ):
         raise faults.invalid_state(shell.activity, vm.name)
 
 
@@ -146,13 +180,15 @@ def add_vm_hard_disk_drive(shell: Shell) -> Sequence[Live]:
         with shell.changing() as session:
             vm = shell.vm(session, vm_id)
             place = _free_place(shell, vm)
-            _check_hot(shell, vm, place[0])
+            _check_hot(shell, session, vm, place[0])
+            if shell.injected == "half":
+                return _half(shell, session, vm, place)
             if shell.has("Path"):
-                path = shell.text("Path")
-                if power.working(vm) and session.in_use(path):
-                    raise faults.operation_failed(
-                        shell.activity, f"'{path}' is in use", faults.SHARING_VIOLATION, path
-                    )
+                path = _unconnected(shell, session, vm, shell.text("Path"))
+                _check_place(shell, vm, place)
+                if power.working(vm):
+                    _check_openable(shell, session, path)
+                    disks.touch(session, path)
                 disk = attach(shell, session, vm, *place, path)
             else:
                 _check_place(shell, vm, place)
@@ -160,16 +196,54 @@ def add_vm_hard_disk_drive(shell: Shell) -> Sequence[Live]:
                 vm.disks.append(disk)
             disk.maximum_iops = shell.number("MaximumIOPS")
             disk.minimum_iops = shell.number("MinimumIOPS")
+            _check_iops(shell, disk)
             session.put_vm(vm)
             added.append(disk_object(session, vm, disk))
     return added if shell.flag("Passthru") else []
 
 
+def _check_openable(shell: Shell, session: Session, path: str) -> None:
+    """A running machine opens a disk at once, and alone."""
+    if session.in_use(path):
+        text = f"'{path}' is in use"
+        raise faults.operation_failed(shell.activity, text, faults.SHARING_VIOLATION, path)
+    fault = disks.broken(session, path)
+    if fault is not None:
+        text = f"'{fault[1]}' is not there, or not as it was"
+        raise faults.operation_failed(shell.activity, text, fault[0], path)
+    file = session.file(path)
+    if file is not None and file.read_only:
+        text = f"'{path}' is read-only"
+        raise faults.operation_failed(shell.activity, text, faults.ACCESS_DENIED, path)
+
+
+def _half(shell: Shell, session: Session, vm: model.Vm, place: Place) -> Sequence[Live]:
+    """The drive is made and its disk is not: what an attachment leaves that failed in between."""
+    _check_place(shell, vm, place)
+    vm.disks.append(model.Disk(*place, None))
+    session.put_vm(vm)
+    shell.fails_after = faults.operation_failed(
+        shell.activity, "Failed to add device", faults.SHARING_VIOLATION, vm.name
+    )
+    return []
+
+
 @cmdlet(
     "Hyper-V\\Get-VMHardDiskDrive",
-    simulates="VM VMName ControllerType ControllerNumber ControllerLocation",
+    simulates="VM VMName VMSnapshot ControllerType ControllerNumber ControllerLocation",
 )
 def get_vm_hard_disk_drive(shell: Shell) -> Sequence[Live]:
+    if shell.has("VMSnapshot"):
+        vm_id, snapshot_id = shell.lives("VMSnapshot")[0].identity
+        with shell.reading() as session:
+            vm = shell.vm(session, vm_id)
+            return [
+                disk_object(session, vm, disk, one)
+                for one in vm.snapshots
+                if one.id == snapshot_id
+                for disk in one.disks
+                if _asked_for(shell, disk)
+            ]
     ids = shell.vm_ids()
     with shell.reading() as session:
         return [
@@ -218,7 +292,7 @@ def remove_vm_hard_disk_drive(shell: Shell) -> Sequence[Live]:
     removed: list[Live] = []
     with shell.changing() as session:
         for vm, disk in _chosen_disks(shell, session):
-            _check_hot(shell, vm, disk.controller_type)
+            _check_hot(shell, session, vm, disk.controller_type)
             removed.append(disk_object(session, vm, disk))
             vm.disks.remove(disk)
             session.put_vm(vm)
@@ -235,10 +309,11 @@ def set_vm_hard_disk_drive(shell: Shell) -> Sequence[Live]:
     with shell.changing() as session:
         for vm, disk in _chosen_disks(shell, session):
             if shell.has("Path"):
-                _check_hot(shell, vm, disk.controller_type)
-                disk.path = _existing(shell, session, shell.text("Path"))
+                _check_hot(shell, session, vm, disk.controller_type)
+                disk.path = _exchanged(shell, session, vm, disk)
             disk.maximum_iops = shell.number("MaximumIOPS", disk.maximum_iops)
             disk.minimum_iops = shell.number("MinimumIOPS", disk.minimum_iops)
+            _check_iops(shell, disk)
             session.put_vm(vm)
             changed.append(disk_object(session, vm, disk))
     return changed if shell.flag("Passthru") else []
@@ -251,7 +326,7 @@ def add_vm_dvd_drive(shell: Shell) -> Sequence[Live]:
         with shell.changing() as session:
             vm = shell.vm(session, vm_id)
             place = _free_place(shell, vm)
-            _check_hot(shell, vm, place[0])
+            _check_hot(shell, session, vm, place[0])
             _check_place(shell, vm, place)
             path = shell.text("Path")
             dvd = model.Dvd(*place, _existing(shell, session, path) if path else None)
@@ -318,7 +393,7 @@ def remove_vm_dvd_drive(shell: Shell) -> Sequence[Live]:
         if not chosen:
             raise faults.not_found(shell.activity, "There is no such DVD drive.")
         for vm, dvd in chosen:
-            _check_hot(shell, vm, dvd.controller_type)
+            _check_hot(shell, session, vm, dvd.controller_type)
             removed.append(dvd_object(session, vm, dvd))
             vm.dvds.remove(dvd)
             session.put_vm(vm)

@@ -49,7 +49,7 @@ def test_root(shell: Shell) -> Sequence[Live]:
             "Exists": file is not None and file.folder,
             "Owner": file.owner if file else "",
             "FreeBytes": session.free_disk(),
-            "FileSystem": "NTFS",
+            "FileSystem": session.machine.file_system,
         }
         return [Values.of("Root", values)]
 
@@ -99,7 +99,7 @@ def get_file_state(shell: Shell) -> Sequence[Live]:
             return []
         values: dict[str, object] = {
             "Name": paths.name(file.path),
-            "Length": file.size,
+            "Length": _length(session, file),
             "IsDirectory": file.folder,
             "Sha256": None,
         }
@@ -108,6 +108,40 @@ def get_file_state(shell: Shell) -> Sequence[Live]:
                 raise faults.not_simulated(shell.activity, "-Hash of a virtual disk")
             values["Sha256"] = session.digest(file.path)
         return [Values.of("FileState", values)]
+
+
+def _length(session: Session, file: model.File) -> int:
+    """The size by now: what the host's service makes grows while it does."""
+    for job in session.machine.jobs:
+        if not job.ended and paths.key(job.destination) == paths.key(file.path):
+            return max(job.bytes * job.progress(session.now) // 100, file.size)
+    return file.size
+
+
+@cmdlet("Agent\\Move-File", simulates="Path Destination ReadOnly")
+def move_file(shell: Shell) -> Sequence[Live]:
+    """Give a file its final name; nothing is ever overwritten."""
+    with shell.changing() as session:
+        path, target = shell.text("Path"), shell.text("Destination")
+        file = session.file(path)
+        if file is None or file.folder:
+            text = f"'{path}' does not exist."
+            raise _fail(shell, "FileNotFound", "ObjectNotFound", faults.FILE_NOT_FOUND, text)
+        folder = session.file(paths.parent(target))
+        if folder is None or not folder.folder:
+            text = f"The folder of '{target}' does not exist."
+            raise _fail(shell, "PathNotFound", "ObjectNotFound", faults.PATH_NOT_FOUND, text)
+        if session.file(target) is not None:
+            text = f"'{target}' exists."
+            raise _fail(shell, "FileExists", "ResourceExists", faults.ALREADY_EXISTS, text)
+        if _held(session, file):
+            raise _busy(shell, path)
+        session.rename(path, target)
+        if shell.flag("ReadOnly"):
+            moved = session.file(target)
+            assert moved is not None
+            session.put_file(dataclasses.replace(moved, read_only=True))
+    return []
 
 
 @cmdlet("Agent\\Write-FileChunk", simulates="Path Offset Base64")

@@ -23,12 +23,14 @@ for _room in (
     "vhds",
     "drives",
     "nics",
+    "acls",
     "firmware",
     "integration",
     "checkpoints",
     "hosts",
     "cim",
     "files",
+    "copies",
 ):
     importlib.import_module(f"ec2gw.lab.cmdlets.{_room}")
 
@@ -96,11 +98,20 @@ class LabMachine:
             raise faults.access_denied(activity)
         self._check_places(do, bound.arguments, root)
         shell = Shell(self._world, self._name, activity, bound.set_name, bound.arguments, root=root)
+        word, _, code = self._injected(do).partition(":")
+        injected = faults.operation_failed(activity, "As a test wants", code or faults.UNSPECIFIED)
+        if word == "before":
+            raise injected
+        shell.injected = word
         try:
             objects = list(simulated.run(shell))
         except paths.BadPath as bad:
             text = f"The path '{bad}' is not valid."
             raise faults.invalid_parameter(activity, text, str(bad)) from None
+        if shell.fails_after is not None:
+            raise shell.fails_after
+        if word == "after":
+            raise injected
         return Invoked(objects, list(shell.warnings))
 
     def _check_places(self, do: str, arguments: Mapping[str, object], root: str) -> None:
@@ -109,12 +120,13 @@ class LabMachine:
         Its own functions work below the root alone; no path goes through a reparse point there.
         """
         with self._world.reading(self._name) as session:
-            path = arguments.get("Path")
-            # The root itself is made at the agent's start, and never removed.
-            at_root = do != "Agent\\Remove-Tree" and str(path).lower() == root.lower()
-            outside = path is not None and not at_root and not _is_below(str(path), root)
-            if do.startswith("Agent\\") and outside:
-                raise _unauthorised(f"not below the root: {path}")
+            for name in ("Path", "Source", "Destination"):
+                path = arguments.get(name)
+                # The root itself is made at the agent's start, and never removed.
+                at_root = do != "Agent\\Remove-Tree" and str(path).lower() == root.lower()
+                outside = path is not None and not at_root and not _is_below(str(path), root)
+                if do.startswith("Agent\\") and outside:
+                    raise _unauthorised(f"not below the root: {path}")
             for value in arguments.values():
                 for at in value if isinstance(value, list) else [value]:
                     while isinstance(at, str) and _is_below(at, root):
@@ -122,6 +134,21 @@ class LabMachine:
                         if file is not None and file.reparse:
                             raise _unauthorised(f"a reparse point: {at}")
                         at = paths.parent(at)
+
+    def _injected(self, do: str) -> str:
+        """What a test wants of this call; it is used up."""
+        with self._world.reading(self._name) as session:
+            if not any(one.cmdlet == do for one in session.machine.injected):
+                return ""
+        with self._world.changing(self._name) as session:
+            waiting = session.machine.injected
+            one = next((one for one in waiting if one.cmdlet == do), None)
+            if one is None:
+                return ""
+            one.times -= 1
+            session.machine.injected = [each for each in waiting if each.times > 0]
+            session.put_machine()
+            return one.what
 
     # -- the journal, a file below the root like any other
 

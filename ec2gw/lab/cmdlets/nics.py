@@ -170,36 +170,36 @@ def add_vm_network_adapter(shell: Shell) -> Sequence[Live]:
 Chosen = tuple[model.Vm, model.Nic]
 
 
-def _chosen(shell: Shell, session: Session, name: str = "Name") -> list[Chosen]:
-    """The adapters that -VMNetworkAdapter, or a machine and a name, mean."""
+def chosen(shell: Shell, session: Session, name: str = "Name") -> list[Chosen]:
+    """List the adapters that -VMNetworkAdapter, or a machine and a name, mean."""
     if shell.has("VMNetworkAdapter"):
-        found: list[Chosen] = []
+        given: list[Chosen] = []
         for vm_id, nic_id in (live.identity for live in shell.lives("VMNetworkAdapter")):
             vm = shell.vm(session, vm_id)
             nics = [nic for nic in vm.nics if nic.id == nic_id]
             if not nics:
                 raise faults.not_found(shell.activity, "The adapter is gone.", vm.name)
-            found.append((vm, nics[0]))
-        return found
+            given.append((vm, nics[0]))
+        return given
     wanted = shell.text(name, "*") if isinstance(shell.arguments.get(name, "*"), str) else ""
     names = [wanted] if wanted else shell.texts(name)
-    chosen = [
+    found = [
         (vm, nic)
         for vm_id in shell.vm_ids_of("VM", "VMName")
         for vm in [shell.vm(session, vm_id)]
         for nic in vm.nics
         if any(matches(one, nic.name) for one in names)
     ]
-    if not chosen:
+    if not found:
         raise faults.not_found(shell.activity, "There is no such network adapter.")
-    return chosen
+    return found
 
 
 @cmdlet("Hyper-V\\Remove-VMNetworkAdapter", simulates="VM VMName Name VMNetworkAdapter")
 def remove_vm_network_adapter(shell: Shell) -> Sequence[Live]:
     removed: list[Live] = []
     with shell.changing() as session:
-        for vm, nic in _chosen(shell, session):
+        for vm, nic in chosen(shell, session):
             if power.working(vm) and (vm.generation == 1 or power.transitional(vm)):
                 raise faults.invalid_state(shell.activity, vm.name)
             removed.append(nic_object(session, vm, nic))
@@ -224,7 +224,7 @@ GUARDS = {
 def set_vm_network_adapter(shell: Shell) -> Sequence[Live]:
     changed: list[Live] = []
     with shell.changing() as session:
-        for vm, nic in _chosen(shell, session):
+        for vm, nic in chosen(shell, session):
             address = shell.has("StaticMacAddress") or shell.flag("DynamicMacAddress")
             if address and power.working(vm):
                 raise faults.invalid_state(shell.activity, vm.name)
@@ -245,7 +245,7 @@ def set_vm_network_adapter(shell: Shell) -> Sequence[Live]:
 def rename_vm_network_adapter(shell: Shell) -> Sequence[Live]:
     changed: list[Live] = []
     with shell.changing() as session:
-        for vm, nic in _chosen(shell, session):
+        for vm, nic in chosen(shell, session):
             nic.name = shell.text("NewName")
             session.put_vm(vm)
             changed.append(nic_object(session, vm, nic))
@@ -259,7 +259,7 @@ def rename_vm_network_adapter(shell: Shell) -> Sequence[Live]:
 def connect_vm_network_adapter(shell: Shell) -> Sequence[Live]:
     changed: list[Live] = []
     with shell.changing() as session:
-        for vm, nic in _chosen(shell, session):
+        for vm, nic in chosen(shell, session):
             if shell.has("VMSwitch"):
                 nic.switch = _switch(shell, session, shell.lives("VMSwitch")[0].identity[0])
             else:
@@ -273,7 +273,7 @@ def connect_vm_network_adapter(shell: Shell) -> Sequence[Live]:
 def disconnect_vm_network_adapter(shell: Shell) -> Sequence[Live]:
     changed: list[Live] = []
     with shell.changing() as session:
-        for vm, nic in _chosen(shell, session):
+        for vm, nic in chosen(shell, session):
             nic.switch = None
             session.put_vm(vm)
             changed.append(nic_object(session, vm, nic))
@@ -285,8 +285,10 @@ def disconnect_vm_network_adapter(shell: Shell) -> Sequence[Live]:
 )
 def get_vm_network_adapter_vlan(shell: Shell) -> Sequence[Live]:
     with shell.reading() as session:
-        chosen = _chosen(shell, session, "VMNetworkAdapterName")
-        return [vlan_object(session, vm, nic) for vm, nic in chosen]
+        return [
+            vlan_object(session, vm, nic)
+            for vm, nic in chosen(shell, session, "VMNetworkAdapterName")
+        ]
 
 
 @cmdlet(
@@ -303,7 +305,7 @@ def set_vm_network_adapter_vlan(shell: Shell) -> Sequence[Live]:
     if not access and not trunk and modes != ["Untagged"]:
         raise faults.invalid_parameter(shell.activity, "One mode, with its VLANs, is needed.")
     with shell.changing() as session:
-        for vm, nic in _chosen(shell, session, "VMNetworkAdapterName"):
+        for vm, nic in chosen(shell, session, "VMNetworkAdapterName"):
             nic.vlan_mode = modes[0]
             nic.vlan_id = vlan if access else 0
             nic.native_vlan_id = shell.number("NativeVlanId") if trunk else 0

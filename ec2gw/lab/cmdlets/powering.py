@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from ec2gw.lab.cmdlets import faults, vms
 from ec2gw.lab.cmdlets.objects import Live
 from ec2gw.lab.cmdlets.shell import Shell, cmdlet
-from ec2gw.lab.world import model, paths, power
+from ec2gw.lab.world import disks, model, paths, power
 from ec2gw.lab.world import session as sessions
 
 ALREADY = "The virtual machine is already in the specified state."
@@ -40,7 +40,7 @@ def begin_start(shell: Shell, session: sessions.Session, vm: model.Vm) -> None:
         power.resume(vm, session.now, session.pace)
         session.put_vm(vm)
         return
-    if vm.state not in power.AT_REST:
+    if vm.state not in power.AT_REST or disks.busy(session, vm) == "CreatingSnapshot":
         raise faults.invalid_state(shell.activity, vm.name)
     _check_disks(shell, session, vm)
     _check_capacity(shell, session, vm)
@@ -50,6 +50,7 @@ def begin_start(shell: Shell, session: sessions.Session, vm: model.Vm) -> None:
             session.machine.next_mac += 1
             session.put_machine()
     vm.guest_os = session.boots(vm)
+    disks.open_for_writing(session, vm)
     power.start(vm, session.now, session.pace, bool(vm.guest_os))
     session.put_vm(vm)
 
@@ -57,26 +58,20 @@ def begin_start(shell: Shell, session: sessions.Session, vm: model.Vm) -> None:
 def _check_disks(shell: Shell, session: sessions.Session, vm: model.Vm) -> None:
     holders = session.open_files()
     for path in session.attached(vm):
+        fault = disks.broken(session, path)
+        if fault is not None:
+            text = f"'{vm.name}' failed to start: '{fault[1]}' is not there, or not as it was"
+            raise faults.operation_failed(shell.activity, text, fault[0], vm.name)
         chain = list(session.chain(path))
-        last = chain[-1] if chain else None
-        if last is None or (last.vhd is not None and last.vhd.parent is not None):
-            missing = path if last is None or last.vhd is None else last.vhd.parent
-            text = f"'{vm.name}' failed to start: attachment '{missing}' was not found"
-            raise faults.operation_failed(shell.activity, text, faults.FILE_NOT_FOUND, vm.name)
         exclusive = path in [disk.path for disk in vm.disks]
         holder = holders.get(paths.key(path))
         taken = exclusive and holder is not None and holder != vm.id
         if taken or any(file.locked_until > session.now for file in chain[:1]):
             text = f"'{vm.name}' failed to start: '{path}' is used by another process"
-            raise faults.fault(
-                shell.activity,
-                "OperationFailed",
-                "NotSpecified",
-                f"{text} ({faults.SHARING_VIOLATION}).",
-                target=vm.name,
-                hresult=(faults.SHARING_VIOLATION,),
-                kind=faults.FAILED,
-            )
+            raise faults.operation_failed(shell.activity, text, faults.SHARING_VIOLATION, vm.name)
+        if exclusive and chain[0].read_only:
+            text = f"'{vm.name}' failed to start: '{path}' is read-only"
+            raise faults.operation_failed(shell.activity, text, faults.ACCESS_DENIED, vm.name)
 
 
 def _check_capacity(shell: Shell, session: sessions.Session, vm: model.Vm) -> None:

@@ -10,6 +10,7 @@ import fnmatch
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ec2gw.lab.agent.host import CmdletError
 from ec2gw.lab.cmdlets import faults
 from ec2gw.lab.cmdlets.objects import Live
 from ec2gw.lab.world import World, model
@@ -54,6 +55,10 @@ class Shell:
     warnings: list[str] = field(default_factory=list)
     root: str = ""
     """The folder of the agent that runs it."""
+    injected: str = ""
+    """What a test wants of this very call."""
+    fails_after: CmdletError | None = None
+    """An error that is told although what was changed stays."""
 
     def reading(self) -> contextlib.AbstractContextManager[Session]:
         return self.world.reading(self.host)

@@ -11,15 +11,13 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from ec2gw.lab.agent.host import CmdletError
 from ec2gw.lab.cmdlets import faults
 from ec2gw.lab.cmdlets.objects import Live, named
 from ec2gw.lab.cmdlets.shell import Shell, cmdlet
-from ec2gw.lab.world import model, paths
+from ec2gw.lab.world import disks, model, paths
 from ec2gw.lab.world.session import ADMINISTRATORS, Session
 
 MIB = 1024**2
-EMPTY_BYTES = 4 * MIB
 MINIMUM_SIZE = 3 * MIB
 MAXIMUM_SIZE = {"VHDX": 64 * 1024 * model.GIB, "VHD": 2040 * model.GIB}
 FORMATS = {".vhdx": "VHDX", ".vhd": "VHD"}
@@ -80,7 +78,7 @@ def new_vhd(shell: Shell) -> Sequence[Live]:
     for path in shell.texts("Path"):
         with shell.changing() as session:
             vhd = _layout(shell, session, path)
-            size = vhd.size if vhd.type == "Fixed" else EMPTY_BYTES
+            size = vhd.size if vhd.type == "Fixed" else disks.EMPTY_BYTES
             _check_target(shell, session, path, size)
             file = model.File(
                 paths.canonical(path),
@@ -113,10 +111,13 @@ def _layout(shell: Shell, session: Session, path: str) -> model.Vhd:
     if shell.has("ParentPath"):
         parent_path = shell.text("ParentPath")
         parent_file, parent = _found(shell, session, parent_path)
+        if _is_written(session, parent_file):
+            raise faults.object_in_use(shell.activity, parent_path)
+        _check_chain(shell, session, parent_path)
         if parent.format != format_:
             text = "The format of the child differs from that of its parent."
             raise faults.invalid_parameter(shell.activity, text, path)
-        vhd.type, vhd.parent = "Differencing", parent_file.path
+        vhd.type, vhd.parent, vhd.parent_stamp = "Differencing", parent_file.path, parent.stamp
         vhd.size = shell.number("SizeBytes", parent.size)
         vhd.logical_sector = parent.logical_sector
         vhd.physical_sector = parent.physical_sector
@@ -156,7 +157,7 @@ def get_vhd(shell: Shell) -> Sequence[Live]:
         found: list[Live] = []
         for path in asked:
             file, _ = _found(shell, session, path)
-            if file.locked_until > session.now:
+            if file.locked_until > session.now or _is_of_service(session, file):
                 raise faults.object_in_use(shell.activity, path)
             found.append(vhd_object(session, file))
         return found
@@ -168,16 +169,28 @@ def test_vhd(shell: Shell) -> Sequence[object]:
     with shell.reading() as session:
         for path in shell.texts("Path"):
             _found(shell, session, path)
-            if session.image_of(path) is None:
-                raise _broken(shell, session, path)
+            _check_chain(shell, session, path)
         return [True] * len(shell.texts("Path"))
 
 
-def _broken(shell: Shell, session: Session, path: str) -> CmdletError:
-    last = list(session.chain(path))[-1]
-    missing = last.vhd.parent if last.vhd else ""
-    text = f"'{path}': its parent '{missing}' was not found"
-    return faults.operation_failed(shell.activity, text, faults.FILE_NOT_FOUND, path)
+def _check_chain(shell: Shell, session: Session, path: str) -> None:
+    fault = disks.broken(session, path)
+    if fault is not None:
+        text = f"'{path}': its parent '{fault[1]}' is not there, or not as it was"
+        raise faults.operation_failed(shell.activity, text, fault[0], path)
+
+
+def _is_written(session: Session, file: model.File) -> bool:
+    return file.locked_until > session.now or paths.key(file.path) in session.written_files()
+
+
+def _is_of_service(session: Session, file: model.File) -> bool:
+    """Whether the host's service is making this very file."""
+    return any(
+        paths.key(job.destination) == paths.key(file.path)
+        for job in session.machine.jobs
+        if not job.ended
+    )
 
 
 @cmdlet("Hyper-V\\Resize-VHD", simulates="Path SizeBytes")
@@ -187,8 +200,7 @@ def resize_vhd(shell: Shell) -> Sequence[Live]:
     for path in shell.texts("Path"):
         with shell.changing() as session:
             file, vhd = _found(shell, session, path)
-            if file.locked_until > session.now or not _may_grow(session, file):
-                raise faults.object_in_use(shell.activity, path)
+            _check_resize(shell, session, file)
             if file.read_only:
                 text = f"'{path}' is read-only"
                 raise faults.operation_failed(shell.activity, text, faults.ACCESS_DENIED, path)
@@ -197,19 +209,39 @@ def resize_vhd(shell: Shell) -> Sequence[Live]:
                 text = "A virtual disk is not made smaller than it is."
                 raise faults.invalid_parameter(shell.activity, text, path)
             _check_size(shell, grown)
-            resized = dataclasses.replace(file, vhd=grown, changed_at=session.now)
+            more = grown.size - vhd.size if vhd.type == "Fixed" else 0
+            if more > session.free_disk():
+                text = "There is not enough space on the disk"
+                raise faults.operation_failed(shell.activity, text, faults.DISK_FULL, path)
+            grown.stamp += 1
+            size = file.size + more
+            resized = dataclasses.replace(file, vhd=grown, size=size, changed_at=session.now)
             session.put_file(resized)
             changed.append(vhd_object(session, resized))
     return changed if shell.flag("Passthru") else []
 
 
-def _may_grow(session: Session, file: model.File) -> bool:
+def _check_resize(shell: Shell, session: Session, file: model.File) -> None:
+    """Refuse what is in use, unless it is the top of a running machine's disk on SCSI."""
     holder = session.open_files().get(paths.key(file.path))
-    if holder is None:
-        return True
-    vm = session.vm(holder)
-    places = [one for one in (vm.disks if vm else []) if one.path == file.path]
-    return any(one.controller_type == "SCSI" for one in places)
+    owners = [
+        (vm, disk)
+        for vm in session.vms()
+        for disk in vm.disks
+        if disk.path and paths.key(disk.path) == paths.key(file.path)
+    ]
+    if any(disks.busy(session, vm) for vm, _ in owners):
+        raise faults.invalid_state(shell.activity, file.path)
+    online = any(
+        vm.id == holder and disk.controller_type == "SCSI" and vm.state in ("Running", "Paused")
+        for vm, disk in owners
+    )
+    vhdx = file.vhd is not None and file.vhd.format == "VHDX"
+    if file.locked_until > session.now or (holder is not None and not (online and vhdx)):
+        raise faults.object_in_use(shell.activity, file.path)
+    if disks.children(session, file.path) or any(vm.snapshots for vm, _ in owners):
+        text = f"'{file.path}' has checkpoints, or others differ from it"
+        raise faults.operation_failed(shell.activity, text, faults.NOT_SUPPORTED, file.path)
 
 
 @cmdlet("Hyper-V\\Set-VHD", simulates="Path ResetDiskIdentifier Force")
@@ -220,7 +252,9 @@ def set_vhd(shell: Shell) -> Sequence[Live]:
             file, vhd = _found(shell, session, path)
             if session.in_use(path):
                 raise faults.object_in_use(shell.activity, path)
-            fresh = dataclasses.replace(vhd, identifier=str(uuid.uuid4()).upper())
+            fresh = dataclasses.replace(
+                vhd, identifier=str(uuid.uuid4()).upper(), stamp=vhd.stamp + 1
+            )
             session.put_file(dataclasses.replace(file, vhd=fresh))
             changed.append(vhd_object(session, dataclasses.replace(file, vhd=fresh)))
     return changed if shell.flag("Passthru") else []

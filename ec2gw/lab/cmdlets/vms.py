@@ -14,7 +14,7 @@ from typing import Any
 from ec2gw.lab.cmdlets import drives, faults, nics
 from ec2gw.lab.cmdlets.objects import Live, Values, named, time
 from ec2gw.lab.cmdlets.shell import Shell, cmdlet
-from ec2gw.lab.world import model, paths, power
+from ec2gw.lab.world import disks, model, paths, power
 from ec2gw.lab.world import session as sessions
 
 MIB = 1024**2
@@ -30,7 +30,20 @@ class At:
 
 
 def _status(at: At) -> list[Any]:
-    return [named("VMOperationalStatus", "Ok")]
+    secondary = _secondary(at)
+    return [named("VMOperationalStatus", "Ok"), *([secondary] if secondary else [])]
+
+
+def _secondary(at: At) -> Any:
+    busy = disks.busy(at.session, at.vm)
+    return named("VMOperationalStatus", busy) if busy else None
+
+
+BUSY = {"": "", "CreatingSnapshot": "Creating checkpoint", "MergingDisks": "Merging disks"}
+
+
+def _busy_text(at: At) -> str:
+    return BUSY[disks.busy(at.session, at.vm)]
 
 
 def _heartbeat(at: At) -> object:
@@ -58,11 +71,11 @@ VM: Mapping[str, Callable[[At], object]] = {
     "Heartbeat": _heartbeat,
     "OperationalStatus": _status,
     "PrimaryOperationalStatus": lambda at: named("VMOperationalStatus", "Ok"),
-    "SecondaryOperationalStatus": lambda at: None,
-    "Status": lambda at: "Operating normally",
-    "StatusDescriptions": lambda at: ["Operating normally"],
+    "SecondaryOperationalStatus": _secondary,
+    "Status": lambda at: _busy_text(at) or "Operating normally",
+    "StatusDescriptions": lambda at: ["Operating normally", *filter(None, [_busy_text(at)])],
     "PrimaryStatusDescription": lambda at: "Operating normally",
-    "SecondaryStatusDescription": lambda at: "",
+    "SecondaryStatusDescription": _busy_text,
     "CPUUsage": lambda at: 0,
     "MemoryAssigned": _assigned,
     "MemoryDemand": _assigned,
@@ -207,7 +220,7 @@ def set_vm(shell: Shell) -> Sequence[Live]:
     for vm_id in shell.vm_ids():
         with shell.changing() as session:
             vm = shell.vm(session, vm_id)
-            if power.transitional(vm):
+            if power.transitional(vm) or disks.busy(session, vm) == "CreatingSnapshot":
                 raise faults.invalid_state(shell.activity, vm.name)
             if power.working(vm) and POWERED_OFF & set(shell.arguments):
                 raise faults.invalid_state(shell.activity, vm.name)
@@ -353,13 +366,17 @@ def rename_vm(shell: Shell) -> Sequence[Live]:
 
 @cmdlet("Hyper-V\\Remove-VM", simulates="VM Name Force")
 def remove_vm(shell: Shell) -> Sequence[Live]:
-    """Remove the machine and its configuration; virtual disks and folders stay."""
+    """Remove the machine and its configuration; virtual disks and folders stay.
+
+    What its checkpoints held apart goes on to merge after it.
+    """
     removed: list[Live] = []
     for vm_id in shell.vm_ids():
         with shell.changing() as session:
             vm = shell.vm(session, vm_id)
-            if power.working(vm):
+            if power.working(vm) or disks.busy(session, vm) == "CreatingSnapshot":
                 raise faults.invalid_state(shell.activity, vm.name)
+            disks.remove(session, vm, vm.snapshots)
             for path in _own_files(vm):
                 if session.file(path):
                     session.drop_file(path)

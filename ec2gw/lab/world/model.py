@@ -38,6 +38,25 @@ class Guest:
     """From the first heartbeat to the first addresses."""
     shutdown_seconds: float = 3.0
     reports_addresses: bool = True
+    vss: bool = True
+    """Whether it can hold its file systems still for a production checkpoint."""
+
+
+@dataclass
+class Acl:
+    """A rule of an adapter's port; `ANY` where it says nothing."""
+
+    direction: str
+    action: str
+    weight: int
+    local_address: str = "ANY"
+    remote_address: str = "ANY"
+    local_port: str = "ANY"
+    remote_port: str = "ANY"
+    protocol: str = "ANY"
+    stateful: bool = False
+    idle_seconds: int = 0
+    isolation_id: int = 0
 
 
 @dataclass
@@ -57,6 +76,7 @@ class Nic:
     allowed_vlans: str = ""
     maximum_bandwidth: int = 0
     legacy: bool = False
+    acls: list[Acl] = field(default_factory=list)
 
 
 @dataclass
@@ -86,6 +106,10 @@ class Snapshot:
     created_at: float
     kind: str = "Standard"
     parent_id: str | None = None
+    disks: list[Disk] = field(default_factory=list)
+    """The drives with the files that it froze."""
+    with_memory: bool = False
+    """Taken of a running machine without its guest's help: its memory lies beside it."""
 
 
 @dataclass
@@ -154,6 +178,11 @@ class Vhd:
     guest: str = ""
     """What would boot from it: `linux`, `windows` or nothing."""
     generations: list[int] = field(default_factory=list)
+    stamp: int = 0
+    """Raised by whatever writes into it; a child knows the one that its parent had."""
+    parent_stamp: int = 0
+    data: list[str] = field(default_factory=list)
+    """What guests have written into this very file, in words that tests choose."""
 
 
 @dataclass
@@ -181,6 +210,66 @@ class Switch:
 
 
 @dataclass
+class Job:
+    """A copy of a disk that the host's management service makes by itself."""
+
+    id: str
+    source: str
+    destination: str
+    bytes: int
+    """What the finished file has."""
+    began_at: float
+    ends_at: float | None
+    """None: it never ends."""
+    outcome: str = "Completed"
+    """Or `CompletedWithWarnings`, `Exception`."""
+    error: str = ""
+    percent: int = 100
+    """How far it will have got."""
+    ended: bool = False
+
+    def progress(self, now: float) -> int:
+        """Percent of the way."""
+        if self.ended:
+            return self.percent
+        if self.ends_at is None:
+            return 0
+        way = (now - self.began_at) / max(self.ends_at - self.began_at, 1e-6)
+        return max(min(int(way * self.percent), self.percent), 0)
+
+
+@dataclass
+class Merge:
+    """Children that go into their parents, the last first: a checkpoint was removed."""
+
+    vm_id: str
+    pairs: list[list[str]]
+    """Child and parent, of each disk."""
+    began_at: float
+    ends_at: float | None
+
+
+@dataclass
+class Making:
+    """A checkpoint that is on its way."""
+
+    vm_id: str
+    id: str
+    name: str
+    ends_at: float
+    with_memory: bool = False
+
+
+@dataclass
+class Injected:
+    """What a test lets a cmdlet do the next times."""
+
+    cmdlet: str
+    what: str
+    times: int = 1
+
+
+@dataclass
 class Machine:
     """A host without its VMs and files."""
 
@@ -204,6 +293,13 @@ class Machine:
     """Cmdlets that are not installed there."""
     denies: list[str] = field(default_factory=list)
     """Cmdlets that the account has no right to."""
+    file_system: str = "NTFS"
+    disk_rate: int = 400 * 1024**2
+    """Bytes a second of a copy or a merge; 0: none ever ends."""
+    jobs: list[Job] = field(default_factory=list)
+    merges: list[Merge] = field(default_factory=list)
+    makings: list[Making] = field(default_factory=list)
+    injected: list[Injected] = field(default_factory=list)
 
 
 @dataclass

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import uuid
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 from ec2gw.lab.world import model, paths, power
@@ -27,6 +27,8 @@ HOST_RESERVE = 4 * GIB
 TEMPLATES = {"windows": "MicrosoftWindows", "linux": "MicrosoftUEFICertificateAuthority"}
 SYSTEM = r"NT AUTHORITY\SYSTEM"
 ADMINISTRATORS = r"BUILTIN\Administrators"
+SERVICE = "vmms"
+"""Holds the files that the host's management service works on."""
 
 
 TURNED_OFF, ASKED, BY_GUEST = 18502, 18504, 18508
@@ -158,6 +160,9 @@ class Session:
 
     def free_disk(self) -> int:
         used = sum(file.size for file in self.host.files.values())
+        for job in self.machine.jobs:
+            if not job.ended:
+                used += job.bytes * job.progress(self.now) // 100
         return max(self.machine.disk - self.machine.disk_pressure - used, 0)
 
     def chain(self, path: str) -> Iterator[model.File]:
@@ -173,18 +178,48 @@ class Session:
         """What the bottom of the chain was made from; None when the chain is broken."""
         last = None
         for file in self.chain(path):
+            if last is not None and file.vhd and last.parent_stamp != file.vhd.stamp:
+                return None
             last = file.vhd
         return last if last is not None and last.parent is None else None
 
     def open_files(self) -> dict[str, str]:
-        """Keys of the files that virtual machines hold, each with the id of a holder."""
+        """Keys of the files that are open, each with the machine that holds it, or `SERVICE`."""
         held: dict[str, str] = {}
+        for merge in self.machine.merges:
+            for path in itertools.chain(*merge.pairs):
+                held[paths.key(path)] = merge.vm_id
+        for job in self.machine.jobs:
+            if not job.ended:
+                held[paths.key(job.destination)] = SERVICE
         for vm in self.host.vms.values():
             if power.holds_files(vm, self.now):
                 for path in self.attached(vm):
                     for file in self.chain(path):
                         held.setdefault(paths.key(file.path), vm.id)
+        for job in self.machine.jobs:
+            if not job.ended:
+                for file in self.chain(job.source):
+                    held.setdefault(paths.key(file.path), SERVICE)
         return held
+
+    def written_files(self) -> frozenset[str]:
+        """Keys of the files that somebody writes: not even a reader opens them besides."""
+        leaves = {
+            paths.key(disk.path)
+            for vm in self.host.vms.values()
+            if power.holds_files(vm, self.now)
+            for disk in vm.disks
+            if disk.path
+        }
+        merged = {
+            paths.key(path)
+            for merge in self.machine.merges
+            for pair in merge.pairs
+            for path in pair
+        }
+        made = {paths.key(job.destination) for job in self.machine.jobs if not job.ended}
+        return frozenset(leaves | merged | made)
 
     def attached(self, vm: model.Vm) -> list[str]:
         held = [disk.path for disk in vm.disks] + [dvd.path for dvd in vm.dvds]
@@ -205,42 +240,12 @@ class Session:
         return paths.key(path) in self.open_files()
 
     def owned_by_vm(self, path: str) -> bool:
-        """Whether it is the configuration file of a virtual machine that exists."""
-        name = paths.name(path).lower()
-        return name.endswith((".vmcx", ".vmrs")) and name.rpartition(".")[0] in self.host.vms
-
-    def checkpoint(self, vm: model.Vm, name: str) -> model.Snapshot:
-        """Freeze the disks: from now on the machine writes to children named after it."""
-        parent = vm.snapshots[-1].id if vm.snapshots else None
-        made = model.Snapshot(str(uuid.uuid4()), name, self.now, parent_id=parent)
-        for disk in vm.disks:
-            file = self.file(disk.path) if disk.path else None
-            if file is None or file.vhd is None:
-                continue
-            path = f"{file.path.rpartition('.')[0]}_{made.id.upper()}.avhdx"
-            child = dataclasses.replace(file.vhd, type="Differencing", parent=file.path, guest="")
-            self.put_file(
-                model.File(path, False, SYSTEM, size=4 * 1024**2, created_at=self.now, vhd=child)
-            )
-            disk.path = path
-        vm.snapshots.append(made)
-        return made
-
-    def merge(self, vm: model.Vm, snapshot: model.Snapshot) -> None:
-        """Take a checkpoint back: its children go into what they differ from."""
-        ending = f"_{snapshot.id.upper()}.avhdx".lower()
-        for key, file in list(self.host.files.items()):
-            if not key.endswith(ending) or file.vhd is None:
-                continue
-            for other in list(self.host.files.values()):
-                if other.vhd is not None and other.vhd.parent == file.path:
-                    moved = dataclasses.replace(other.vhd, parent=file.vhd.parent)
-                    self.put_file(dataclasses.replace(other, vhd=moved))
-            for disk in vm.disks:
-                if disk.path == file.path:
-                    disk.path = file.vhd.parent
-            self.drop_file(file.path)
-        vm.snapshots.remove(snapshot)
+        """Whether it is the configuration file of a machine, or of a checkpoint, that exists."""
+        name, _, ending = paths.name(path).lower().rpartition(".")
+        if ending not in ("vmcx", "vmrs"):
+            return False
+        taken = (one.id for vm in self.host.vms.values() for one in vm.snapshots)
+        return name in self.host.vms or name in taken
 
     # -- contents
 

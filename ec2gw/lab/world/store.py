@@ -57,16 +57,19 @@ class Store:
             self._connection.close()
 
     @contextlib.contextmanager
-    def reading(self) -> Iterator[None]:
-        """See one state of the world: that of now, or of the change that this thread is making."""
+    def reading(self) -> Iterator[bool]:
+        """See one state of the world: that of now, or of the change that this thread is making.
+
+        Gives whether it is the latter.
+        """
         with self._lock:
             if self._connection.in_transaction:
-                yield
+                yield True
                 return
             self._connection.execute("BEGIN")
             try:
                 self._refresh()
-                yield
+                yield False
             finally:
                 self._connection.execute("COMMIT")
 

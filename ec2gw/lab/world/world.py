@@ -9,6 +9,7 @@ Source: docs/architecture.md, "The laboratory".
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import uuid
 from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ec2gw.lab.world import model, paths, power
+from ec2gw.lab.world import disks, model, paths, power
 from ec2gw.lab.world.clock import Clock, Pace, WallClock
 from ec2gw.lab.world.model import GIB
 from ec2gw.lab.world.session import ADMINISTRATORS, SYSTEM, Report, Session, silent
@@ -92,14 +93,26 @@ class World:
 
     @contextlib.contextmanager
     def reading(self, host: str) -> Iterator[Session]:
-        with self._store.reading():
-            yield Session(self._store, host, self.clock.now(), self.pace, self._report)
+        """See a host as it is now: what has ended meanwhile is written first."""
+        while True:
+            with self._store.reading() as within:
+                session = self._session(host)
+                if within or not disks.is_due(session):
+                    yield session
+                    return
+            with self.changing(host):
+                pass
 
     @contextlib.contextmanager
     def changing(self, host: str) -> Iterator[Session]:
         """Change a host; it is on the disk when the block ends, or nothing of it happened."""
         with self._store.changing():
-            yield Session(self._store, host, self.clock.now(), self.pace, self._report)
+            session = self._session(host)
+            disks.settle(session)
+            yield session
+
+    def _session(self, host: str) -> Session:
+        return Session(self._store, host, self.clock.now(), self.pace, self._report)
 
     def _make(self, spec: HostSpec, number: int) -> None:
         now = self.clock.now()
@@ -131,6 +144,8 @@ class World:
             with self.reading(name) as session:
                 found[name] = {
                     "booted_at": session.machine.booted_at,
+                    "jobs": [dataclasses.asdict(job) for job in session.machine.jobs],
+                    "merging": [merge.vm_id for merge in session.machine.merges],
                     "vms": [_vm_view(vm, session.now) for vm in session.vms()],
                     "files": {
                         file.path: {
@@ -139,6 +154,8 @@ class World:
                             "owner": file.owner,
                             "parent": file.vhd.parent if file.vhd else None,
                             "virtual_size": file.vhd.size if file.vhd else None,
+                            "read_only": file.read_only,
+                            "content": disks.content(session, file.path),
                         }
                         for file in session.host.files.values()
                     },
@@ -183,6 +200,10 @@ def _vm_view(vm: model.Vm, now: float) -> dict[str, Any]:
         "heartbeat": power.heartbeat(vm, now),
         "uptime_seconds": power.uptime(vm, now),
         "disks": [disk.path for disk in vm.disks],
+        "places": {
+            f"{disk.controller_type} {disk.number}:{disk.location}": disk.path for disk in vm.disks
+        },
+        "checkpoints": [one.name for one in vm.snapshots],
         "dvds": [dvd.path for dvd in vm.dvds],
         "nics": [
             {
@@ -193,6 +214,7 @@ def _vm_view(vm: model.Vm, now: float) -> dict[str, Any]:
                 "mac_spoofing": nic.mac_spoofing,
                 "dhcp_guard": nic.dhcp_guard,
                 "router_guard": nic.router_guard,
+                "rules": [dataclasses.asdict(one) for one in nic.acls],
             }
             for nic in vm.nics
         ],

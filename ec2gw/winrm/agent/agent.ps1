@@ -391,7 +391,7 @@ try {
     if ($setup.modules -isnot [array]) { throw [System.FormatException]::new('not a list: modules') }
     $allowed = ConvertTo-Table $setup.allowed
     $paths = ConvertTo-Table $setup.paths
-    $own = @('Complete-File', 'Compress-Journal', 'Get-FileState', 'New-Folder', 'Remove-Tree', 'Test-Root', 'Write-FileChunk')
+    $own = @('Complete-File', 'Compress-Journal', 'Get-FileState', 'Move-File', 'New-Folder', 'Remove-Tree', 'Start-DiskCopy', 'Test-Root', 'Write-FileChunk')
     foreach ($do in $allowed.get_Keys()) { if ($do -clike 'Agent\*' -and $own -cnotcontains $do.Substring(6)) { throw [System.FormatException]::new("no function of ours: $do") } }
     foreach ($do in $paths.get_Keys()) { if (-not $allowed.ContainsKey($do) -or -not $paths[$do].IsSubsetOf($allowed[$do])) { throw [System.FormatException]::new("a path of what is not allowed: $do") } }
     $AgentRoot = $setup.root

@@ -16,6 +16,8 @@ function Use-Disk([scriptblock] $Work) {
             3 { Stop-Call 'PathNotFound' 'ObjectNotFound' $cause }
             0x20 { Stop-Call 'FileInUse' 'ResourceBusy' $cause }
             0x21 { Stop-Call 'FileInUse' 'ResourceBusy' $cause }
+            0x50 { Stop-Call 'FileExists' 'ResourceExists' $cause }
+            0xB7 { Stop-Call 'FileExists' 'ResourceExists' $cause }
             0x70 { Stop-Call 'DiskFull' 'ResourceUnavailable' $cause }
             default { Stop-Call ($cause.GetType().Name) 'WriteError' $cause }
         }
@@ -137,6 +139,33 @@ function Complete-File {
         Move-Over $part $Path
         [pscustomobject] @{ Length = $Length }
     }
+}
+
+# A file gets its final name, once and for all: nothing is overwritten. Under it, it can be read-only from the first moment.
+function Move-File {
+    [CmdletBinding()]
+    param([Parameter(Mandatory = $true)][string] $Path, [Parameter(Mandatory = $true)][string] $Destination, [switch] $ReadOnly)
+    Use-Disk {
+        if ($ReadOnly) { [System.IO.File]::SetAttributes($Path, [System.IO.FileAttributes]::ReadOnly) }
+        [System.IO.File]::Move($Path, $Destination)
+    }
+}
+
+# A flat dynamic copy of a disk with all its parents, made by the management service: it goes on when this process ends. Answers the job to ask for.
+# Sources: ConvertVirtualHardDisk of Msvm_ImageManagementService says which properties the new disk's settings must have, Msvm_VirtualHardDiskSettingData which numbers (Type 3 dynamic, Format 3 VHDX);
+# openvmm's petri/src/vm/hyperv/hyperv.psm1 shows how the text of an embedded instance is made. No host has run this yet.
+function Start-DiskCopy {
+    [CmdletBinding()]
+    param([Parameter(Mandatory = $true)][string] $Source, [Parameter(Mandatory = $true)][string] $Destination)
+    $class = CimCmdlets\Get-CimClass -Namespace 'root\virtualization\v2' -ClassName 'Msvm_VirtualHardDiskSettingData'
+    $new = CimCmdlets\New-CimInstance -CimClass $class -ClientOnly -Property @{ Path = $Destination; Type = [uint16] 3; Format = [uint16] 3; BlockSize = [uint32] 0; LogicalSectorSize = [uint32] 0 }
+    $text = [System.Text.Encoding]::Unicode.GetString([Microsoft.Management.Infrastructure.Serialization.CimSerializer]::Create().Serialize($new, [Microsoft.Management.Infrastructure.Serialization.InstanceSerializationOptions]::None))
+    $service = CimCmdlets\Get-CimInstance -Namespace 'root\virtualization\v2' -ClassName 'Msvm_ImageManagementService'
+    $said = CimCmdlets\Invoke-CimMethod -InputObject $service -MethodName 'ConvertVirtualHardDisk' -Arguments @{ SourcePath = $Source; VirtualDiskSettingData = $text }
+    $job = $said.PSObject.Properties['Job']
+    $id = ''
+    if ($null -ne $job -and $null -ne $job.Value) { $id = $job.Value.InstanceID }
+    [pscustomobject] @{ Job = $id; Code = [long] $said.ReturnValue }
 }
 
 # A link goes, what it points to stays.

@@ -1,0 +1,69 @@
+"""Copies of disks by the host's management service, and the jobs that tell how far they are.
+
+Source: learn.microsoft.com, Msvm_ImageManagementService.ConvertVirtualHardDisk, Msvm_StorageJob,
+CIM_ConcreteJob (JobState); the agent's Start-DiskCopy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ec2gw.lab.cmdlets.objects import Live, Values, time
+from ec2gw.lab.cmdlets.shell import Shell, cmdlet
+from ec2gw.lab.world import disks, model
+from ec2gw.lab.world.session import Session
+
+JOB_STARTED, FILE_NOT_FOUND, NOT_A_DISK = 4096, 32779, 32773
+RUNNING = 4
+STATES: Mapping[str, int] = {"Completed": 7, "Exception": 10, "CompletedWithWarnings": 32768}
+"""How a job ended -> JobState."""
+FAILED = 32768
+
+
+@cmdlet("Agent\\Start-DiskCopy", simulates="Source Destination")
+def start_disk_copy(shell: Shell) -> Sequence[Live]:
+    """Begin a flat copy. It goes on whatever becomes of the session, and of the laboratory."""
+    with shell.changing() as session:
+        source = session.file(shell.text("Source"))
+        if source is None or source.folder:
+            return [_answer("", FILE_NOT_FOUND)]
+        if source.vhd is None:
+            return [_answer("", NOT_A_DISK)]
+        job = disks.begin_copy(session, source.path, shell.text("Destination"), shell.injected)
+        return [_answer(job.id, JOB_STARTED)]
+
+
+def _answer(job: str, code: int) -> Live:
+    return Values.of("DiskCopy", {"Job": job, "Code": code})
+
+
+def storage_jobs(session: Session) -> list[Live]:
+    return [_storage_job(session, job) for job in session.machine.jobs]
+
+
+def _storage_job(session: Session, job: model.Job) -> Live:
+    state = STATES[job.outcome] if job.ended else RUNNING
+    failed = job.ended and job.outcome == "Exception"
+    text = f"The system failed to convert '{job.source}' ({job.error})." if failed else ""
+    changed = job.ends_at if job.ended and job.ends_at is not None else job.began_at
+    values = {
+        "InstanceID": job.id,
+        "Name": "Storage Job",
+        "Caption": "Storage Job",
+        "ElementName": "Storage Job",
+        "Description": "Storage Job",
+        "JobState": state,
+        "JobStatus": "OK" if not failed else "Error",
+        "PercentComplete": job.progress(session.now),
+        "ErrorCode": FAILED if failed else 0,
+        "ErrorDescription": text,
+        "ErrorSummaryDescription": text,
+        "OperationalStatus": [2] if not failed else [6],
+        "HealthState": 5,
+        "StartTime": time(job.began_at),
+        "TimeSubmitted": time(job.began_at),
+        "TimeOfLastStateChange": time(changed),
+        "DeleteOnCompletion": False,
+        "Cancellable": True,
+    }
+    return Values.of("root/virtualization/v2:Msvm_StorageJob", values, "", job.id)
