@@ -78,15 +78,22 @@ class Console:
             session.put_vm(found)
 
     def guest_writes(self, host: str, vm: str, word: str, location: int = 0, mib: int = 64) -> None:
-        """Let it write onto the disk at that location: a word that can be read back, and size."""
+        """Let it write onto the disk at that location: a word that can be read back, and size.
+
+        Where there is no room the machine is paused in the middle, and nothing is written.
+        """
         with self._world.changing(host) as session:
             found = _find(session, vm)
             paths_there = [one.path for one in found.disks if one.location == location and one.path]
             file = session.file(paths_there[0]) if paths_there else None
             if file is None or file.vhd is None or not power.working(found):
                 raise NoSuchThing(f"{vm} writes to no disk at {location}")
-            more = min(mib * 1024**2, session.free_disk())
-            size = min(file.size + more, file.vhd.size + disks.EMPTY_BYTES)
+            more = min(mib * 1024**2, file.vhd.size + disks.EMPTY_BYTES - file.size)
+            if more > session.free_disk():
+                found.state, found.changed_at = power.CRITICAL, session.now
+                session.put_vm(found)
+                return
+            size = file.size + more
             vhd = dataclasses.replace(file.vhd, data=[*file.vhd.data, word])
             session.put_file(dataclasses.replace(file, size=max(size, file.size), vhd=vhd))
 
@@ -145,6 +152,20 @@ class Console:
 
     def rename(self, host: str, vm: str, name: str) -> None:
         self._invoke(host, "Rename-VM", vm, NewName=name)
+
+    def move(self, host: str, vm: str, to: str) -> None:
+        """Move a machine with the files in its folder to another host, as a cluster would."""
+        with self._world.changing(host) as session:
+            found = _find(session, vm)
+            files = session.children(found.path)
+            for file in files:
+                session.drop_file(file.path)
+            session.drop_vm(found)
+        with self._world.changing(to) as session:
+            session.make_folders(found.path)
+            for file in reversed(files):
+                session.put_file(file)
+            session.put_vm(found)
 
     def edit_notes(self, host: str, vm: str, notes: str) -> None:
         self._invoke(host, "Set-VM", vm, Notes=notes)

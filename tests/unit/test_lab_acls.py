@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
+from ec2gw.lab.cmdlets import LabMachine
 from ec2gw.lab.cmdlets.objects import Live
-from ec2gw.lab.world import filtering, model
+from ec2gw.lab.console import Console
+from ec2gw.lab.world import World, filtering, model
 from tests.unit.lab_host import Bench, fails
 
 TCP, UDP, ICMP, ICMPV6 = 6, 17, 1, 58
@@ -182,7 +184,7 @@ def test_a_rule_goes_by_its_direction_and_weight_or_as_itself(bench: Bench) -> N
     assert passes(bench, "Outbound")
 
 
-def test_rules_outlive_restarts_and_go_where_the_machine_goes(tmp_path: Path) -> None:
+def test_rules_outlive_restarts_of_everything(tmp_path: Path) -> None:
     first = Bench(tmp_path / "world.sqlite3")
     closed(first)
     first("Start-VM", Name="i-1")
@@ -194,6 +196,27 @@ def test_rules_outlive_restarts_and_go_where_the_machine_goes(tmp_path: Path) ->
     second.console.forget_rules(second.host, "i-1")
     assert passes(second, "Inbound")
     second.world.close()
+
+
+def test_rules_go_where_the_machine_goes(tmp_path: Path) -> None:
+    world = World(tmp_path / "world.sqlite3")
+    console = Console(world)
+    made = console.add_foreign_vm("lab-a", "i-1")
+    machine = LabMachine(world, "lab-a")
+    nics = machine.invoke("Hyper-V\\Get-VMNetworkAdapter", {"VMName": "i-1"}).objects
+    rule = {"Action": "Deny", "Direction": "Inbound", "Weight": 1}
+    machine.invoke(
+        "Hyper-V\\Add-VMNetworkAdapterExtendedAcl", {"VMNetworkAdapter": list(nics), **rule}
+    )
+    machine.invoke(
+        "Hyper-V\\Connect-VMNetworkAdapter",
+        {"VMNetworkAdapter": list(nics), "SwitchName": "ec2gw"},
+    )
+    console.move("lab-a", made, "lab-b")
+    assert not console.would_pass("lab-b", "i-1", "Inbound", TCP, OWN, PEER)
+    console.forget_rules("lab-b", "i-1")
+    assert console.would_pass("lab-b", "i-1", "Inbound", TCP, OWN, PEER)
+    world.close()
 
 
 def test_guards_hold_whatever_the_rules_say(bench: Bench) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from ec2gw.lab.agent.host import WmiValue
 from ec2gw.lab.cmdlets.objects import Live
 from ec2gw.lab.console import NoSuchThing
 from tests.unit.lab_host import GIB, LINUX, ROOT, Bench, fails, guid
@@ -171,6 +172,7 @@ def test_what_cannot_be_copied_is_refused_or_said_by_the_job(bench: Bench) -> No
         assert found.property("JobState") == 10
         assert code_ in str(found.property("ErrorDescription"))
     assert COPY not in files(bench)
+    assert bench.one("Get-VHD", Path=DISK).property("ParentPath") == LINUX, "nothing is overwritten"
 
 
 def test_a_disk_that_is_being_copied_is_not_written(bench: Bench) -> None:
@@ -191,6 +193,28 @@ def test_a_restart_of_the_service_forgets_jobs_and_leaves_half_a_file(bench: Ben
     bench.console.restart_service(bench.host)
     bench.clock.advance(60)
     assert jobs(bench, job) == []
+    with fails("InvalidParameter"):
+        bench("Get-VHD", Path=COPY)
+    bench("Agent\\Remove-Tree", Path=COPY)
+
+
+def test_a_job_that_is_terminated_leaves_half_a_file(bench: Bench) -> None:
+    bench.create("i-1")
+    job = begin(bench, DISK)
+    bench.clock.advance(1.5)
+
+    def terminate() -> object:
+        (answer,) = bench(
+            "CimCmdlets\\Invoke-CimMethod",
+            InputObject=jobs(bench, job)[0],
+            MethodName="RequestStateChange",
+            Arguments={"RequestedState": WmiValue("uint16", 4)},
+        )
+        return answer.property("ReturnValue")
+
+    assert terminate() == 0
+    assert state(bench, job)[0] == 8
+    assert terminate() == 32775
     with fails("InvalidParameter"):
         bench("Get-VHD", Path=COPY)
     bench("Agent\\Remove-Tree", Path=COPY)
@@ -281,6 +305,19 @@ def test_what_guests_write_is_read_through_the_chain(bench: Bench) -> None:
     assert bench.one("Get-VHD", Path=DISK).property("FileSize") == (4 + 64 + 64) * MIB
     with pytest.raises(NoSuchThing):
         bench.console.guest_writes(bench.host, "i-1", "three", location=7)
+
+
+def test_a_machine_without_room_to_write_is_paused_until_there_is(bench: Bench) -> None:
+    vm = bench.start("i-1")
+    bench.console.press_disk(bench.host, 200)
+    bench.console.guest_writes(bench.host, "i-1", "lost")
+    assert bench.show(vm, "State", "Heartbeat") == ["PausedCritical", "Paused"]
+    with fails("OperationFailed", hresult="0x80070070"):
+        bench("Resume-VM", VM=vm)
+    bench.console.press_disk(bench.host, 0)
+    bench("Resume-VM", VM=vm)
+    bench.console.guest_writes(bench.host, "i-1", "kept")
+    assert bench.console.disk_content(bench.host, DISK) == "kept"
 
 
 # -- drives

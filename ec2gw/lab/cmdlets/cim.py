@@ -28,7 +28,7 @@ INVALID_STATE, NOT_READY, LOCKED, IN_PROGRESS = 32775, 32780, 32781, 32782
 
 ENABLED_STATES = {
     "Running": 2, "Off": 3, "Stopping": 4, "Saved": 6, "Paused": 9, "Starting": 10, "Reset": 11,
-    "Saving": 32773, "Pausing": 32776, "Resuming": 32777,
+    "Saving": 32773, "Pausing": 32776, "Resuming": 32777, power.CRITICAL: 9,
 }  # fmt: skip
 """VMState -> EnabledState. Source: Msvm_ComputerSystem."""
 
@@ -101,7 +101,7 @@ def _system(session: Session, vm: model.Vm) -> Live:
         "ElementName": vm.name,
         "Caption": "Virtual Machine",
         "EnabledState": ENABLED_STATES[vm.state],
-        "HealthState": 5,
+        "HealthState": 25 if vm.state == power.CRITICAL else 5,
         "OperationalStatus": [2, *_busy(session, vm)],
         "OnTimeInMilliseconds": int(power.uptime(vm, session.now) * 1000),
         "TimeOfLastStateChange": time(vm.changed_at),
@@ -249,10 +249,8 @@ def _request_state(
     """Ask for a state as WMI does: 4096 and no job that anybody would have to wait for."""
     wanted = arguments["RequestedState"]
     running = vm.state == "Running"
-    if wanted == 2 and vm.state in power.AT_REST:
+    if wanted == 2 and vm.state in (*power.AT_REST, "Paused", power.CRITICAL):
         powering.begin_start(shell, session, vm)
-    elif wanted == 2 and vm.state == "Paused":
-        power.resume(vm, session.now, session.pace)
     elif wanted == 3 and vm.state != "Off":
         power.turn_off(vm, session.now, session.pace)
         session.went_off(vm, sessions.TURNED_OFF)
@@ -282,6 +280,9 @@ def invoke_cim_method(shell: Shell) -> Sequence[Live]:
     name = shell.text("MethodName")
     rows = _rows(shell, namespace, class_name, name)
     arguments = _arguments(shell, rows)
+    if (class_name, name) == ("Msvm_StorageJob", "RequestStateChange"):
+        code = copies.request_state(shell, target.identity[1], arguments)
+        return [Values.of("MethodResult", {"ReturnValue": code})]
     method = METHODS.get((class_name, name))
     if method is None or not target.identity:
         raise faults.not_simulated(shell.activity, f"{class_name}.{name}")

@@ -15,9 +15,17 @@ from ec2gw.lab.world.session import Session
 
 JOB_STARTED, FILE_NOT_FOUND, NOT_A_DISK = 4096, 32779, 32773
 RUNNING = 4
-STATES: Mapping[str, int] = {"Completed": 7, "Exception": 10, "CompletedWithWarnings": 32768}
+STATES: Mapping[str, int] = {
+    "Completed": 7,
+    "Terminated": 8,
+    "Exception": 10,
+    "CompletedWithWarnings": 32768,
+}
 """How a job ended -> JobState."""
 FAILED = 32768
+DONE, INVALID_PARAMETER, INVALID_STATE = 0, 32773, 32775
+TERMINATE = 4
+"""Of CIM_ConcreteJob.RequestStateChange."""
 
 
 @cmdlet("Agent\\Start-DiskCopy", simulates="Source Destination")
@@ -31,6 +39,17 @@ def start_disk_copy(shell: Shell) -> Sequence[Live]:
             return [_answer("", NOT_A_DISK)]
         job = disks.begin_copy(session, source.path, shell.text("Destination"), shell.injected)
         return [_answer(job.id, JOB_STARTED)]
+
+
+def request_state(shell: Shell, job_id: str, arguments: Mapping[str, object]) -> int:
+    """End a job before its time; half of its file stays."""
+    if arguments["RequestedState"] != TERMINATE:
+        return INVALID_PARAMETER
+    with shell.changing() as session:
+        found = [job for job in session.machine.jobs if job.id == job_id and not job.ended]
+        for job in found:
+            disks.terminate(session, job)
+        return DONE if found else INVALID_STATE
 
 
 def _answer(job: str, code: int) -> Live:

@@ -1,6 +1,6 @@
-"""Hard disk and DVD drives of a machine: where they sit, what is in them.
+"""Hard disk drives of a machine, and where drives of any kind sit.
 
-Source: learn.microsoft.com/powershell/module/hyper-v; the classes HardDiskDrive, DvdDrive.
+Source: learn.microsoft.com/powershell/module/hyper-v; the classes Drive, HardDiskDrive.
 """
 
 from __future__ import annotations
@@ -29,23 +29,14 @@ def disk_object(
         "MaximumIOPS": disk.maximum_iops,
         "MinimumIOPS": disk.minimum_iops,
         "SupportPersistentReservations": False,
-        **_drive(session, vm, disk, "Hard Drive"),
+        **drive_values(session, vm, disk, "Hard Drive"),
     }
     if of is not None:
         values |= {"VMSnapshotId": uuid.UUID(of.id), "VMSnapshotName": of.name}
-    return Values.of("HardDiskDrive", values, vm.id, *_place_texts(disk))
+    return Values.of("HardDiskDrive", values, vm.id, *place_texts(disk))
 
 
-def dvd_object(session: Session, vm: model.Vm, dvd: model.Dvd) -> Live:
-    values = {
-        "Path": dvd.path,
-        "DvdMediaType": named("DvdMediaType", "ISO" if dvd.path else "None"),
-        **_drive(session, vm, dvd, "DVD Drive"),
-    }
-    return Values.of("DvdDrive", values, vm.id, *_place_texts(dvd))
-
-
-def _drive(
+def drive_values(
     session: Session, vm: model.Vm, drive: model.Disk | model.Dvd, what: str
 ) -> dict[str, object]:
     kind, number, location = drive.controller_type, drive.number, drive.location
@@ -74,7 +65,7 @@ def _taken(vm: model.Vm) -> set[Place]:
     return {_place(disk) for disk in vm.disks} | {_place(dvd) for dvd in vm.dvds}
 
 
-def _place_texts(drive: model.Disk | model.Dvd) -> tuple[str, str, str]:
+def place_texts(drive: model.Disk | model.Dvd) -> tuple[str, str, str]:
     return (drive.controller_type, str(drive.number), str(drive.location))
 
 
@@ -84,13 +75,13 @@ def attach(
     """Put a disk into a free place of a machine, not yet kept."""
     full = _unconnected(shell, session, vm, path)
     disk = model.Disk(kind, number, location, full)
-    _check_place(shell, vm, _place(disk))
+    check_place(shell, vm, _place(disk))
     vm.disks.append(disk)
     return disk
 
 
 def _unconnected(shell: Shell, session: Session, vm: model.Vm, path: str) -> str:
-    full = _existing(shell, session, path)
+    full = existing(shell, session, path)
     connected = {
         paths.key(file.path) for one in vm.disks if one.path for file in session.chain(one.path)
     }
@@ -117,7 +108,7 @@ def _check_iops(shell: Shell, disk: model.Disk) -> None:
         raise faults.invalid_parameter(shell.activity, text, str(disk.minimum_iops))
 
 
-def _existing(shell: Shell, session: Session, path: str) -> str:
+def existing(shell: Shell, session: Session, path: str) -> str:
     file = session.file(path)
     if file is None or file.folder:
         text = f"Failed to add device: attachment '{path}' was not found"
@@ -125,7 +116,7 @@ def _existing(shell: Shell, session: Session, path: str) -> str:
     return file.path
 
 
-def _check_place(shell: Shell, vm: model.Vm, place: Place) -> None:
+def check_place(shell: Shell, vm: model.Vm, place: Place) -> None:
     kind, number, location = place
     scsi = kind == "SCSI" and number == 0 and 0 <= location < SCSI_LOCATIONS
     ide = (
@@ -142,7 +133,7 @@ def _check_place(shell: Shell, vm: model.Vm, place: Place) -> None:
         raise faults.invalid_parameter(shell.activity, text, vm.name)
 
 
-def _check_hot(shell: Shell, session: Session, vm: model.Vm, kind: str) -> None:
+def check_hot(shell: Shell, session: Session, vm: model.Vm, kind: str) -> None:
     """A working machine takes drives on SCSI only, and none in a transition or while it merges."""
     if (
         disks.busy(session, vm)
@@ -153,7 +144,7 @@ def _check_hot(shell: Shell, session: Session, vm: model.Vm, kind: str) -> None:
         raise faults.invalid_state(shell.activity, vm.name)
 
 
-def _free_place(shell: Shell, vm: model.Vm) -> Place:
+def free_place(shell: Shell, vm: model.Vm) -> Place:
     """Take the place that is asked for, or the first free one."""
     kind = shell.text("ControllerType", "IDE" if vm.generation == 1 else "SCSI")
     taken = _taken(vm)
@@ -179,19 +170,19 @@ def add_vm_hard_disk_drive(shell: Shell) -> Sequence[Live]:
     for vm_id in shell.vm_ids():
         with shell.changing() as session:
             vm = shell.vm(session, vm_id)
-            place = _free_place(shell, vm)
-            _check_hot(shell, session, vm, place[0])
+            place = free_place(shell, vm)
+            check_hot(shell, session, vm, place[0])
             if shell.injected == "half":
                 return _half(shell, session, vm, place)
             if shell.has("Path"):
                 path = _unconnected(shell, session, vm, shell.text("Path"))
-                _check_place(shell, vm, place)
+                check_place(shell, vm, place)
                 if power.working(vm):
                     _check_openable(shell, session, path)
                     disks.touch(session, path)
                 disk = attach(shell, session, vm, *place, path)
             else:
-                _check_place(shell, vm, place)
+                check_place(shell, vm, place)
                 disk = model.Disk(*place, None)
                 vm.disks.append(disk)
             disk.maximum_iops = shell.number("MaximumIOPS")
@@ -219,7 +210,7 @@ def _check_openable(shell: Shell, session: Session, path: str) -> None:
 
 def _half(shell: Shell, session: Session, vm: model.Vm, place: Place) -> Sequence[Live]:
     """The drive is made and its disk is not: what an attachment leaves that failed in between."""
-    _check_place(shell, vm, place)
+    check_place(shell, vm, place)
     vm.disks.append(model.Disk(*place, None))
     session.put_vm(vm)
     shell.fails_after = faults.operation_failed(
@@ -242,7 +233,7 @@ def get_vm_hard_disk_drive(shell: Shell) -> Sequence[Live]:
                 for one in vm.snapshots
                 if one.id == snapshot_id
                 for disk in one.disks
-                if _asked_for(shell, disk)
+                if asked_for(shell, disk)
             ]
     ids = shell.vm_ids()
     with shell.reading() as session:
@@ -251,11 +242,11 @@ def get_vm_hard_disk_drive(shell: Shell) -> Sequence[Live]:
             for one in ids
             for vm in [shell.vm(session, one)]
             for disk in vm.disks
-            if _asked_for(shell, disk)
+            if asked_for(shell, disk)
         ]
 
 
-def _asked_for(shell: Shell, drive: model.Disk | model.Dvd) -> bool:
+def asked_for(shell: Shell, drive: model.Disk | model.Dvd) -> bool:
     wanted = {
         "ControllerType": drive.controller_type,
         "ControllerNumber": drive.number,
@@ -276,7 +267,7 @@ def _chosen_disks(shell: Shell, session: Session) -> list[tuple[model.Vm, model.
     found: list[tuple[model.Vm, model.Disk]] = []
     for vm_id, *place in wanted:
         vm = shell.vm(session, vm_id)
-        disks = [one for one in vm.disks if _place_texts(one) == tuple(place)]
+        disks = [one for one in vm.disks if place_texts(one) == tuple(place)]
         if not disks:
             text = f"'{vm.name}' has no hard disk drive at {' '.join(place)}."
             raise faults.not_found(shell.activity, text, vm.name)
@@ -292,7 +283,7 @@ def remove_vm_hard_disk_drive(shell: Shell) -> Sequence[Live]:
     removed: list[Live] = []
     with shell.changing() as session:
         for vm, disk in _chosen_disks(shell, session):
-            _check_hot(shell, session, vm, disk.controller_type)
+            check_hot(shell, session, vm, disk.controller_type)
             removed.append(disk_object(session, vm, disk))
             vm.disks.remove(disk)
             session.put_vm(vm)
@@ -309,7 +300,7 @@ def set_vm_hard_disk_drive(shell: Shell) -> Sequence[Live]:
     with shell.changing() as session:
         for vm, disk in _chosen_disks(shell, session):
             if shell.has("Path"):
-                _check_hot(shell, session, vm, disk.controller_type)
+                check_hot(shell, session, vm, disk.controller_type)
                 disk.path = _exchanged(shell, session, vm, disk)
             disk.maximum_iops = shell.number("MaximumIOPS", disk.maximum_iops)
             disk.minimum_iops = shell.number("MinimumIOPS", disk.minimum_iops)
@@ -317,84 +308,3 @@ def set_vm_hard_disk_drive(shell: Shell) -> Sequence[Live]:
             session.put_vm(vm)
             changed.append(disk_object(session, vm, disk))
     return changed if shell.flag("Passthru") else []
-
-
-@cmdlet("Hyper-V\\Add-VMDvdDrive", simulates="VM VMName ControllerNumber ControllerLocation Path")
-def add_vm_dvd_drive(shell: Shell) -> Sequence[Live]:
-    added: list[Live] = []
-    for vm_id in shell.vm_ids():
-        with shell.changing() as session:
-            vm = shell.vm(session, vm_id)
-            place = _free_place(shell, vm)
-            _check_hot(shell, session, vm, place[0])
-            _check_place(shell, vm, place)
-            path = shell.text("Path")
-            dvd = model.Dvd(*place, _existing(shell, session, path) if path else None)
-            vm.dvds.append(dvd)
-            session.put_vm(vm)
-            added.append(dvd_object(session, vm, dvd))
-    return added if shell.flag("Passthru") else []
-
-
-@cmdlet("Hyper-V\\Get-VMDvdDrive", simulates="VM VMName ControllerNumber ControllerLocation")
-def get_vm_dvd_drive(shell: Shell) -> Sequence[Live]:
-    ids = shell.vm_ids()
-    with shell.reading() as session:
-        return [
-            dvd_object(session, vm, dvd)
-            for one in ids
-            for vm in [shell.vm(session, one)]
-            for dvd in vm.dvds
-            if _asked_for(shell, dvd)
-        ]
-
-
-def _chosen_dvds(shell: Shell, session: Session) -> list[tuple[model.Vm, model.Dvd]]:
-    if shell.has("VMDvdDrive"):
-        wanted = [live.identity for live in shell.lives("VMDvdDrive")]
-        return [
-            (vm, dvd)
-            for vm_id, *place in wanted
-            for vm in [shell.vm(session, vm_id)]
-            for dvd in vm.dvds
-            if _place_texts(dvd) == tuple(place)
-        ]
-    vms = [shell.vm(session, vm_id) for vm_id in shell.vm_ids()]
-    return [(vm, dvd) for vm in vms for dvd in vm.dvds if _asked_for(shell, dvd)]
-
-
-@cmdlet(
-    "Hyper-V\\Set-VMDvdDrive",
-    simulates="VMDvdDrive VMName ControllerNumber ControllerLocation Path",
-)
-def set_vm_dvd_drive(shell: Shell) -> Sequence[Live]:
-    """Change the disc; an empty path ejects it, also while the machine runs."""
-    changed: list[Live] = []
-    with shell.changing() as session:
-        chosen = _chosen_dvds(shell, session)
-        if not chosen:
-            raise faults.not_found(shell.activity, "There is no such DVD drive.")
-        for vm, dvd in chosen:
-            if shell.has("Path"):
-                path = shell.text("Path")
-                dvd.path = _existing(shell, session, path) if path else None
-            session.put_vm(vm)
-            changed.append(dvd_object(session, vm, dvd))
-    return changed if shell.flag("Passthru") else []
-
-
-@cmdlet(
-    "Hyper-V\\Remove-VMDvdDrive", simulates="VMDvdDrive VMName ControllerNumber ControllerLocation"
-)
-def remove_vm_dvd_drive(shell: Shell) -> Sequence[Live]:
-    removed: list[Live] = []
-    with shell.changing() as session:
-        chosen = _chosen_dvds(shell, session)
-        if not chosen:
-            raise faults.not_found(shell.activity, "There is no such DVD drive.")
-        for vm, dvd in chosen:
-            _check_hot(shell, session, vm, dvd.controller_type)
-            removed.append(dvd_object(session, vm, dvd))
-            vm.dvds.remove(dvd)
-            session.put_vm(vm)
-    return removed if shell.flag("Passthru") else []

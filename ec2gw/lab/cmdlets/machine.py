@@ -22,6 +22,7 @@ for _room in (
     "powering",
     "vhds",
     "drives",
+    "dvds",
     "nics",
     "acls",
     "firmware",

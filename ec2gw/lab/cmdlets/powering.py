@@ -36,7 +36,8 @@ def start_vm(shell: Shell) -> Sequence[Live]:
 
 def begin_start(shell: Shell, session: sessions.Session, vm: model.Vm) -> None:
     """Begin the start, or refuse it and leave the machine as it was."""
-    if vm.state == "Paused":
+    if vm.state in ("Paused", power.CRITICAL):
+        _check_room(shell, session, vm)
         power.resume(vm, session.now, session.pace)
         session.put_vm(vm)
         return
@@ -53,6 +54,12 @@ def begin_start(shell: Shell, session: sessions.Session, vm: model.Vm) -> None:
     disks.open_for_writing(session, vm)
     power.start(vm, session.now, session.pace, bool(vm.guest_os))
     session.put_vm(vm)
+
+
+def _check_room(shell: Shell, session: sessions.Session, vm: model.Vm) -> None:
+    if vm.state == power.CRITICAL and not session.free_disk():
+        text = f"'{vm.name}' cannot go on: there is not enough space on the disk"
+        raise faults.operation_failed(shell.activity, text, faults.DISK_FULL, vm.name)
 
 
 def _check_disks(shell: Shell, session: sessions.Session, vm: model.Vm) -> None:
@@ -224,8 +231,9 @@ def _switch_over(shell: Shell, before: str, after: str) -> Sequence[Live]:
             if vm.state == after:
                 shell.warnings.append(ALREADY)
                 continue
-            if vm.state != before:
+            if vm.state != before and not (vm.state == power.CRITICAL and before == "Paused"):
                 raise faults.invalid_state(shell.activity, vm.name)
+            _check_room(shell, session, vm)
             move = power.pause if after == "Paused" else power.resume
             move(vm, session.now, session.pace)
             session.put_vm(vm)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ec2gw.lab.cmdlets import drives, faults, nics
+from ec2gw.lab.cmdlets import drives, dvds, faults, nics
 from ec2gw.lab.cmdlets.objects import Live, Values, named, time
 from ec2gw.lab.cmdlets.shell import Shell, cmdlet
 from ec2gw.lab.world import disks, model, paths, power
@@ -101,7 +101,7 @@ VM: Mapping[str, Callable[[At], object]] = {
     "ParentSnapshotId": lambda at: uuid.UUID(at.vm.snapshots[-1].id) if at.vm.snapshots else None,
     "ParentSnapshotName": lambda at: at.vm.snapshots[-1].name if at.vm.snapshots else None,
     "HardDrives": lambda at: [drives.disk_object(at.session, at.vm, one) for one in at.vm.disks],
-    "DVDDrives": lambda at: [drives.dvd_object(at.session, at.vm, one) for one in at.vm.dvds],
+    "DVDDrives": lambda at: [dvds.dvd_object(at.session, at.vm, one) for one in at.vm.dvds],
     "NetworkAdapters": lambda at: [nics.nic_object(at.session, at.vm, n) for n in at.vm.nics],
     "AutomaticCriticalErrorAction": lambda at: named(
         "CriticalErrorAction", str(at.vm.settings.get("AutomaticCriticalErrorAction", "Pause"))

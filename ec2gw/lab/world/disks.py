@@ -28,6 +28,8 @@ LINGER_SECONDS = 0.8
 KEPT_SECONDS = 300.0
 """How long a job can be asked for after its end; the service's own time, whatever the pace."""
 MAXIMUM_CHECKPOINTS = 50
+WHOLE = ("Completed", "CompletedWithWarnings")
+"""Ends of a copy that leave a disk."""
 FILE_NOT_FOUND, SHARING_VIOLATION, FILE_EXISTS = "0x80070002", "0x80070020", "0x80070050"
 PATH_NOT_FOUND, DISK_FULL, UNSPECIFIED = "0x80070003", "0x80070070", "0x80004005"
 MISMATCH = "0xC03A000E"
@@ -108,14 +110,14 @@ def begin_copy(session: Session, source: str, destination: str, injected: str = 
         job.ends_at = None
     elif refused or free < EMPTY_BYTES:
         job.outcome, job.error, job.percent = "Exception", refused or DISK_FULL, 0
-        job.ends_at = session.now
+        job.ends_at, job.ended = session.now, True
     elif injected == "exception" or free < size:
         job.outcome, job.error = "Exception", DISK_FULL if free < size else UNSPECIFIED
         job.percent = 50 if free >= size else free * 100 // size
         job.ends_at = _ends(session, size * job.percent // 100)
     elif injected == "warnings":
         job.outcome = "CompletedWithWarnings"
-    if not refused and job.percent:
+    if not job.ended:
         session.put_file(_fresh(session, job, EMPTY_BYTES, source))
     session.machine.jobs.append(job)
     session.put_machine()
@@ -169,14 +171,19 @@ def _end_copy(session: Session, job: model.Job) -> None:
     file = session.file(job.destination)
     job.ended = True
     session.put_machine()
-    if file is None or file.vhd is None or not job.percent:
+    if file is None or file.vhd is None:
         return
-    if job.outcome != "Exception" and job.bytes - file.size > session.free_disk():
+    if job.outcome in WHOLE and job.bytes - file.size > session.free_disk():
         job.outcome, job.error, job.percent = "Exception", DISK_FULL, 99
     size = max(job.bytes * job.percent // 100, EMPTY_BYTES)
     # What is left of a copy that failed opens nowhere.
-    vhd = file.vhd if job.outcome != "Exception" else None
+    vhd = file.vhd if job.outcome in WHOLE else None
     session.put_file(dataclasses.replace(file, size=size, changed_at=session.now, vhd=vhd))
+
+
+def terminate(session: Session, job: model.Job) -> None:
+    job.percent, job.outcome, job.ends_at = job.progress(session.now), "Terminated", session.now
+    _end_copy(session, job)
 
 
 def forget_jobs(session: Session) -> None:

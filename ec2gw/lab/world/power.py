@@ -13,6 +13,9 @@ from ec2gw.lab.world.model import Step, Vm
 AT_REST = frozenset({"Off", "Saved"})
 """States without a worker process: no memory, no open files."""
 
+CRITICAL = "PausedCritical"
+"""Stopped in the middle, since its disks have no room to write."""
+
 STARTING_SECONDS = 0.6
 TURNING_OFF_SECONDS = 0.4
 RESET_SECONDS = 0.3
@@ -155,7 +158,7 @@ def heartbeat(vm: Vm, now: float) -> str | None:
     """Name what Get-VM shows: VMHeartbeatStatus, None when the machine is off."""
     if vm.state in AT_REST or vm.state == "Starting":
         return None
-    if vm.state == "Paused":
+    if vm.state in ("Paused", CRITICAL):
         return "Paused"
     if vm.heartbeat_at is None or now < vm.heartbeat_at:
         return "NoContact"
