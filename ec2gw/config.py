@@ -27,7 +27,18 @@ from ec2gw.auth.origins import is_loopback
 from ec2gw.typed import Invalid
 from translators.settings import InstanceType, Settings
 
-__all__ = ["Config", "Invalid", "Network", "Tls", "keys", "load", "resolved", "save", "shipped"]
+__all__ = [
+    "Config",
+    "Depot",
+    "Invalid",
+    "Network",
+    "Tls",
+    "keys",
+    "load",
+    "resolved",
+    "save",
+    "shipped",
+]
 
 PREFIX: Final = "EC2GW_"
 _NOT_KEYS: Final = (
@@ -47,9 +58,10 @@ RESOLVED: Final = "config.json"
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _TYPE: Final = re.compile(r"[a-z][a-z0-9-]{0,19}\.[a-z0-9-]{1,20}")
 _ZONE: Final = re.compile(r"[a-z]{2,}(-[a-z0-9]+)+[a-z]")
+_DEPOT_URL: Final = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 _NO_KEYS: Final = {
-    "": ("tls", "settings", "network"),
-    "settings": ("instance_types", "laboratory", "token_key"),
+    "": ("tls", "settings", "network", "depot"),
+    "settings": ("instance_types", "laboratory", "token_key", "depot"),
 }
 """Members that are tables of their own, or that the service finds out by itself."""
 
@@ -85,6 +97,16 @@ class Network:
 
 
 @dataclass(frozen=True, slots=True)
+class Depot:
+    """The HTTPS listener through which disks go from host to host."""
+
+    listen: str
+    url: str | None = None
+    """How hosts reach it; None: https:// and what it listens on."""
+    spare_gib: int = 10
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     listen: str = DEFAULT_LISTEN
     data: Path = field(default_factory=lambda: default_data(os.environ))
@@ -95,6 +117,7 @@ class Config:
     open_account_limit: int = 1000
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     tls: Tls | None = None
+    depot: Depot | None = None
     settings: Settings = field(default_factory=Settings)
     network: tuple[Network, ...] = ()
 
@@ -156,7 +179,7 @@ def from_document(
     :raises Invalid: naming `where`
     """
     rest = dict(document)
-    shown = {name: rest.pop(name) for name in ("settings", "tls") if name in rest}
+    shown = {name: rest.pop(name) for name in ("settings", "tls", "depot") if name in rest}
     lists = {}
     for name in ("network", "instance_type"):
         lists[name] = rest.pop(name, [])
@@ -180,8 +203,9 @@ def from_document(
             typed.build(Network, entry, where, "network") for entry in lists["network"]
         ),
         "tls": typed.build(Tls, shown["tls"], where, "tls") if "tls" in shown else None,
+        "depot": typed.build(Depot, shown["depot"], where, "depot") if "depot" in shown else None,
     }
-    beside = ("settings", "tls", "network", "instance_type")
+    beside = ("settings", "tls", "depot", "network", "instance_type")
     config = typed.build(Config, rest, where, hidden=_NO_KEYS[""], fixed=fixed, beside=beside)
     _check(config, where)
     return config
@@ -200,6 +224,8 @@ def save(config: Config) -> Path:
     ]
     if config.tls:
         document["tls"] = typed.plain(config.tls)
+    if config.depot:
+        document["depot"] = typed.plain(config.depot)
     path = config.run / RESOLVED
     fresh = path.with_suffix(".new")
     fresh.write_text(json.dumps(document), encoding="utf-8")
@@ -251,6 +277,7 @@ def keys() -> dict[str, Any]:
     tables: dict[str, type[Any]] = {
         "": Config,
         "tls": Tls,
+        "depot": Depot,
         "settings": Settings,
         "network": Network,
         "instance_type": InstanceType,
@@ -295,9 +322,11 @@ def _put(document: dict[str, Any], path: list[str], value: Any) -> None:
 
 
 def _check(config: Config, where: str) -> None:
-    match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\s\[\]]+):([0-9]{1,5})", config.listen)
-    if match is None or int(match[2]) > 65535:
-        raise Invalid(f"{where}: listen has to be HOST:PORT, such as {DEFAULT_LISTEN}")
+    _check_address(config.listen, f"{where}: listen", DEFAULT_LISTEN)
+    if config.depot is not None:
+        _check_address(config.depot.listen, f"{where}: depot.listen", "10.1.2.3:8774")
+        if config.depot.url is not None and not _DEPOT_URL.fullmatch(config.depot.url):
+            raise Invalid(f"{where}: depot.url has to be https://HOST:PORT, without a path")
     loopback = is_loopback(config.host)
     if not loopback and config.tls is None and not config.behind_tls_proxy:
         raise Invalid(
@@ -320,6 +349,12 @@ def _check(config: Config, where: str) -> None:
             raise Invalid(f"{where}: instance_type {own.name!r} is no family.size with processors")
     if config.settings.default_instance_type not in config.settings.instance_types:
         raise Invalid(f"{where}: settings.default_instance_type is no instance type")
+
+
+def _check_address(text: str, here: str, such_as: str) -> None:
+    match = re.fullmatch(r"(\[[0-9a-fA-F:.]+\]|[^:\s\[\]]+):([0-9]{1,5})", text)
+    if match is None or int(match[2]) > 65535:
+        raise Invalid(f"{here} has to be HOST:PORT, such as {such_as}")
 
 
 def _check_network(network: Network, where: str) -> None:

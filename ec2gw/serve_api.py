@@ -34,6 +34,7 @@ from granian.server.mt import MTServer
 
 from ec2gw import children, config, connections, inventory, logs, pipeline, web
 from ec2gw.auth.accounts import Accounts
+from ec2gw.depot import places
 from ec2gw.engine import wake
 from ec2gw.wire import model
 from state import stop_points
@@ -87,6 +88,7 @@ def application(
             resolved.settings,
             laboratory=inventory.real_hosts(session) == 0,
             token_key=vault.derive("page tokens"),
+            depot=places.told(resolved.run, vault),
         )
     bell = resolved.run / "engine.sock"
     gateway = pipeline.Gateway(

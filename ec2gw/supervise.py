@@ -67,7 +67,7 @@ def serve(resolved: Config, say: Callable[[str], None]) -> int:
         except Taken:
             raise Refused(f"another ec2gw serves {resolved.data} already") from None
         try:
-            with _listen(resolved) as listener, _signals() as signals:
+            with _listen(resolved.listen, "--listen") as listener, _signals() as signals:
                 return _Service(resolved, listener, signals, say).run()
         finally:
             lock.release()
@@ -94,6 +94,7 @@ class _Service:
         api = ["ec2gw.serve_api", "--data", data, "--socket", str(number), "--gate", str(gate)]
         self._api = Child("api", api, descriptors=(number, gate))
         self._engine = Child("engine", ["ec2gw.engine", "--data", data])
+        self._resources = contextlib.ExitStack()
         laboratory = ["ec2gw.lab.serve", "--data", data, "--listen", "127.0.0.1:0"]
         self._laboratory: Child | None = Child("lab", laboratory)
         self._told_hosts: object = None
@@ -125,12 +126,13 @@ class _Service:
             for name in (PIDS, ENDPOINT):
                 (self._config.run / name).unlink(missing_ok=True)
             self._gate.close()
+            self._resources.close()
         return 0
 
     def _prepare(self) -> Credentials:
         """Bring database and configuration together."""
         from ec2gw import inventory
-        from state import copies, schema, secrets
+        from state import copies, recovering, schema, secrets
 
         try:
             store, vault = inventory.open_state(self._config, migrate=True)
@@ -138,6 +140,7 @@ class _Service:
             raise Refused(str(error)) from None
         try:
             credentials = inventory.prepare(store, vault)
+            store.write(recovering.doubt)
             with store.read() as session:
                 real = inventory.real_hosts(session)
             if real:
@@ -152,8 +155,29 @@ class _Service:
             self._region = inventory.usual_region(store)
         finally:
             store.close()
+        self._open_depot()
         self._told_hosts = _identity(self._hosts_file)
         return credentials
+
+    def _open_depot(self) -> None:
+        """Have a place for disks on their way, where one is configured or the hosts are ours."""
+        from ec2gw.depot import certificate, places
+
+        places.forget(self._config.run)
+        wanted = self._config.depot
+        if wanted is None and self._laboratory is not None:
+            wanted = config.Depot("127.0.0.1:0")
+        if wanted is None:
+            return
+        listener = self._resources.enter_context(_listen(wanted.listen, "depot.listen"))
+        host, port = wanted.listen.rpartition(":")[0], listener.getsockname()[1]
+        folder = self._config.data / "depot"
+        folder.mkdir(mode=0o700, exist_ok=True)
+        url = wanted.url or f"https://{host}:{port}"
+        places.tell(self._config.run, url, certificate.ensured(folder).digest)
+        number = listener.fileno()
+        self._engine.arguments = [*self._engine.arguments, "--depot", str(number)]
+        self._engine.descriptors = (number,)
 
     def _all(self) -> list[Child]:
         return [child for child in (self._api, self._engine, self._laboratory) if child]
@@ -263,16 +287,16 @@ def _reachable(host: str) -> str:
 
 
 @contextlib.contextmanager
-def _listen(resolved: Config) -> Iterator[socket.socket]:
-    family = socket.AF_INET6 if ":" in resolved.host else socket.AF_INET
+def _listen(address: str, option: str) -> Iterator[socket.socket]:
+    host, _colon, port = address.rpartition(":")
+    host = host.strip("[]")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server(
-            (resolved.host, resolved.port), family=family, backlog=_BACKLOG
-        )
+        listener = socket.create_server((host, int(port)), family=family, backlog=_BACKLOG)
     except OSError as error:
         # Python's own text repeats the address; resolving a name has no number.
         reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-        raise Refused(f"cannot listen on {resolved.listen}: {reason} (see --listen)") from None
+        raise Refused(f"cannot listen on {address}: {reason} (see {option})") from None
     with listener:
         listener.set_inheritable(True)
         # Accepted connections inherit it. Without it an answer that leaves in two segments waits

@@ -26,6 +26,16 @@ class InstanceType:
 
 
 @dataclass(frozen=True, slots=True)
+class Depot:
+    """Where hosts leave and fetch disks that go from one to another, and how both are known."""
+
+    url: str
+    certificate: str
+    """SHA-256 of the only certificate that hosts accept there, lower-case hex."""
+    token_key: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Frozen for the life of a process."""
 
@@ -42,12 +52,16 @@ class Settings:
     that nobody speaks to ends after two minutes, and gives what it runs another one."""
     terminated_visible_seconds: float = 3600
     client_token_seconds: float = 24 * 3600
+    volume_modification_pause_seconds: float = 6 * 3600
+    """A volume is modified once in so long, as EC2 has it."""
     processor_overcommit: float = 4.0
     """Virtual processors placed per logical processor of a host."""
     host_reserved_memory_mib: int = 2048
     instance_limit: int = 10_000
     """Instances not terminated, per account and region."""
     laboratory: bool = False
+    depot: Depot | None = None
+    """None: no disk leaves the host that it lies on."""
     public_endpoint: str | None = None
     """What DescribeRegions says is every region's endpoint; None: AWS's own names for them."""
     token_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)

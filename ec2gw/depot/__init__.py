@@ -1,1 +1,1 @@
-"""The depot: where disks wait on their way from one host to another; an HTTPS listener of its own."""
+"""The depot: where disks wait on their way between hosts; an HTTPS listener of its own."""

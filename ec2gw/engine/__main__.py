@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import os
 import signal
@@ -14,8 +15,11 @@ from types import FrameType
 from typing import Final
 
 from ec2gw import children, config, inventory, logs
+from ec2gw.depot import places, service
 from ec2gw.engine.service import Engine
+from ec2gw.engine.service import now as clock
 from state import stop_points
+from state.secrets import Vault
 from state.store import Store
 from translators import registry
 
@@ -26,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parent = children.parent()
     parser = argparse.ArgumentParser(prog="ec2gw.engine")
     parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--depot", type=int, help="the socket that hosts bring disks to")
     options = parser.parse_args(arguments)
     resolved = config.resolved(options.data)
     logs.begin("engine", resolved.log_level)
@@ -48,8 +53,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with store.read() as session:
             laboratory = inventory.real_hosts(session) == 0
-        settings = dataclasses.replace(resolved.settings, laboratory=laboratory)
-        Engine(resolved.data, store, settings).run(stopping)
+        depot = places.told(resolved.run, Vault(resolved.key_file))
+        settings = dataclasses.replace(resolved.settings, laboratory=laboratory, depot=depot)
+        with contextlib.ExitStack() as stack:
+            if depot is not None and options.depot is not None:
+                stack.enter_context(
+                    service.open_for_hosts(resolved, store, depot, options.depot, clock)
+                )
+            Engine(resolved.data, store, settings).run(stopping)
     finally:
         store.close()
     return 0
