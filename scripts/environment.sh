@@ -1,5 +1,6 @@
-# Sourced by the scripts beside it: makes .venv and installs into it what `pyproject.toml` asks for.
-# Nothing is done twice: a stamp remembers for which pyproject.toml it was done.
+# Sourced by the scripts beside it: makes .venv and installs into it what `pyproject.toml` asks for;
+# makes .tools, with what others wrote and the gateway is tried with.
+# Nothing is done twice: a stamp remembers for which files it was done.
 
 fail() {
     echo "$(basename "$0"): $*" >&2
@@ -36,4 +37,29 @@ prepare() {
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check \
         --editable "$root[$1]" >&2 || fail "the installation failed; the lines above say why"
     echo "$wanted" >"$venv/.installed-$1"
+}
+
+# prepare_tools: sees to it that $root/.tools has what tests/tools names, in its own environment.
+prepare_tools() {
+    tools="$root/.tools"
+    named="$root/tests/tools"
+    wanted=$(cat "$named/requirements.txt" "$named/collections.txt" | cksum)
+    [ "$(cat "$tools/installed" 2>/dev/null)" != "$wanted" ] || return 0
+    find_python
+    echo "$(basename "$0"): installing into $tools, once" >&2
+    rm -rf "$tools"
+    mkdir "$tools"
+    pip="$tools/venv/bin/python -m pip --quiet --disable-pip-version-check"
+    "$python" -m venv "$tools/venv" &&
+        $pip install --requirement "$named/requirements.txt" >&2 &&
+        $pip download --no-deps --only-binary :all: --dest "$tools/wheels" \
+            --requirement "$named/collections.txt" >&2 &&
+        "$tools/venv/bin/python" -c '
+import sys, zipfile
+with zipfile.ZipFile(sys.argv[1]) as wheel:
+    wanted = [one for one in wheel.namelist() if one.startswith("ansible_collections/amazon/aws/")]
+    wheel.extractall(sys.argv[2], wanted)
+' "$tools"/wheels/*.whl "$tools/collections" &&
+        rm -r "$tools/wheels" || return
+    echo "$wanted" >"$tools/installed"
 }
