@@ -26,7 +26,7 @@ from ec2gw.config import DEFAULT_REGION, Config, Network
 from state import copies, models, schema
 from state.secrets import KeyFileUnusable, NotOurs, Vault, host_context
 from state.store import Store
-from translators import zones
+from translators import snapshots, zones
 
 _log = logging.getLogger("ec2gw.inventory")
 
@@ -228,6 +228,8 @@ def drop_laboratory(session: Session) -> None:
         )
     ours = [image.id for image in LABORATORY_IMAGES]
     session.execute(sa.delete(models.Image).where(models.Image.id.in_(ours)))
+    disks = [image.snapshot_id for image in LABORATORY_IMAGES]
+    session.execute(sa.delete(models.Snapshot).where(models.Snapshot.id.in_(disks)))
     session.execute(sa.delete(models.Network).where(models.Network.region == zones.ANY))
     for host in hosts:
         session.delete(host)
@@ -238,6 +240,16 @@ def _match_images(session: Session) -> None:
     owner = accounts.operator(session)
     for image in LABORATORY_IMAGES:
         if image.id not in there:
+            disk = snapshots.of_store(
+                session,
+                account_key=owner.key,
+                region=zones.ANY,
+                file_name=image.file_name,
+                size_gib=image.size_gib,
+                public=True,
+                now=_now(),
+                snapshot_id=image.snapshot_id,
+            )
             session.add(
                 models.Image(
                     id=image.id,
@@ -252,6 +264,7 @@ def _match_images(session: Session) -> None:
                     secure_boot_template=image.secure_boot_template,
                     size_gib=image.size_gib,
                     snapshot_id=image.snapshot_id,
+                    snapshot_key=disk.key,
                     created_at=_now(),
                 )
             )

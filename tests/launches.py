@@ -15,6 +15,7 @@ import sqlalchemy as sa
 
 from state import ids, lifecycle, models
 from state.store import Store
+from translators import snapshots
 from translators.ec2.instances import describe, intents, launch, power, status
 from translators.registry import ACTIONS, Context
 from translators.settings import Settings
@@ -219,19 +220,27 @@ def _account(session: Any, name: str, account_id: str, networks: Mapping[str, in
 
 
 def _image(session: Any, account_key: int, columns: Mapping[str, Any]) -> str:
+    given = {"region": "*", "file_name": "linux.vhdx", "size_gib": 8, "public": True, **columns}
+    disk = snapshots.of_store(
+        session,
+        account_key=given.get("account_key", account_key),
+        region=given["region"],
+        file_name=given["file_name"],
+        size_gib=given["size_gib"],
+        public=given["public"],
+        now=NOW,
+        snapshot_id=given.get("snapshot_id"),
+    )
     image = models.Image(
         **{
             "id": ids.mint("ami"),
             "account_key": account_key,
-            "region": "*",
             "name": "linux",
-            "file_name": "linux.vhdx",
-            "public": True,
             "generation": 2,
-            "size_gib": 8,
-            "snapshot_id": ids.mint("snap"),
+            "snapshot_id": disk.id,
+            "snapshot_key": disk.key,
             "created_at": NOW,
-            **columns,
+            **given,
         }
     )
     session.add(image)

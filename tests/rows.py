@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy.orm import Session
 
 from state import ids, lifecycle, models
+from translators import snapshots
 
 NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 DEPLOYMENT = "feedfacefeedface"
@@ -60,13 +61,23 @@ def ground(session: Session, *, region: str = "us-east-1") -> Ground:
         network_acl_association_id=ids.mint("aclassoc"),
         **owned,
     )
+    disk = snapshots.of_store(
+        session,
+        account_key=account.key,
+        region=region,
+        file_name="linux.vhdx",
+        size_gib=8,
+        public=False,
+        now=NOW,
+    )
     image = models.Image(
         id=ids.mint("ami"),
         name="linux",
         file_name="linux.vhdx",
         generation=2,
         size_gib=8,
-        snapshot_id=ids.mint("snap"),
+        snapshot_id=disk.id,
+        snapshot_key=disk.key,
         created_at=NOW,
         **owned,
     )

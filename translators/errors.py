@@ -195,6 +195,15 @@ def not_authorized_for_images(ids: Collection[str]) -> Ec2Error:
     return Ec2Error("AuthFailure", f"Not authorized for images: [{', '.join(ids)}]")
 
 
+def invalid_snapshot_id_malformed(text: str) -> Ec2Error:
+    return Ec2Error("InvalidSnapshotID.Malformed", f'Invalid id: "{text}"')
+
+
+def invalid_snapshot_not_found(ids: Collection[str]) -> Ec2Error:
+    first, *_ = ids
+    return Ec2Error("InvalidSnapshot.NotFound", f"The snapshot '{first}' does not exist.")
+
+
 def invalid_key_pair_not_found(names: Collection[str]) -> Ec2Error:
     return Ec2Error("InvalidKeyPair.NotFound", _missing("key pair", names))
 

@@ -19,7 +19,7 @@ from ec2gw.cli.opening import Failed, configured, data_option, opened
 from state import ids, models
 from state.secrets import Vault
 from state.store import Store
-from translators import zones
+from translators import snapshots, zones
 from translators.ec2.images import names
 from translators.settings import GIB
 
@@ -92,6 +92,16 @@ def add(
         same = (row.account_key == owner.key, row.name == name, row.region == region)
         if session.scalar(sa.select(row.key).where(*same, row.state != "deregistered")) is not None:
             raise Failed(f"there is an image called {name} already")
+        now = dt.datetime.now(dt.UTC)
+        disk = snapshots.of_store(
+            session,
+            account_key=owner.key,
+            region=region,
+            file_name=file_name,
+            size_gib=whole_gib,
+            public=not private,
+            now=now,
+        )
         made = row(
             id=ids.mint("ami"),
             account_key=owner.key,
@@ -105,8 +115,9 @@ def add(
             secure_boot_template=secure_boot_template,
             root_device_name=root_device_name,
             size_gib=whole_gib,
-            snapshot_id=ids.mint("snap"),
-            created_at=dt.datetime.now(dt.UTC),
+            snapshot_id=disk.id,
+            snapshot_key=disk.key,
+            created_at=now,
         )
         session.add(made)
         return made.id

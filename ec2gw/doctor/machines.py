@@ -66,7 +66,7 @@ def _spec(bench: Bench, name: str, generation: int) -> tuple[vm.Spec, str, bool]
         generation=generation,
         processors=1,
         memory_bytes=memory,
-        image_file="empty.vhdx",
+        parent=vm.IMAGES / "empty.vhdx",
         disk_bytes=None,
         secure_boot_template=image.secure_boot_template if image else None,
         adapter=adapter,

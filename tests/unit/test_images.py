@@ -124,7 +124,8 @@ def test_a_disk_that_is_an_image_already_needs_no_size(gateway: InProcess) -> No
         assert image["BlockDeviceMappings"] == first["BlockDeviceMappings"]
         assert image["BootMode"] == "legacy-bios"
     assert refused(gateway, "small", BlockDeviceMappings=disk(7)) == "InvalidBlockDeviceMapping"
-    assert refused(gateway, "large", BlockDeviceMappings=disk(9)) == "UnsupportedOperation"
+    large = shown(gateway, register(gateway, "large", BlockDeviceMappings=disk(9)))
+    assert large["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] == 9
 
 
 def test_only_a_trusted_account_names_disks_of_the_store(gateway: InProcess) -> None:
@@ -160,7 +161,7 @@ def test_only_a_trusted_account_names_disks_of_the_store(gateway: InProcess) -> 
         ({"BlockDeviceMappings": disk(8, VolumeType="st1")}, "InvalidParameterValue"),
         ({"BlockDeviceMappings": disk(8, Encrypted=True)}, "UnsupportedOperation"),
         ({"BlockDeviceMappings": disk(8) * 2}, "InvalidBlockDeviceMapping"),
-        ({"RootDeviceName": "xvda"}, "UnsupportedOperation"),
+        ({"RootDeviceName": "xvda"}, "InvalidBlockDeviceMapping"),
         ({"BootMode": "uefi-preferred"}, "UnsupportedOperation"),
         ({"BootMode": "dos"}, "InvalidParameterValue"),
         ({"ImageLocation": "old.vhd", "BootMode": "uefi"}, "InvalidParameterValue"),
@@ -248,13 +249,18 @@ def test_a_deregistered_image_is_gone_and_its_instances_stay(gateway: InProcess)
         assert session.scalar(parent) == "debian-12.vhdx"
 
 
-def test_deleting_its_disk_with_it_is_refused(gateway: InProcess) -> None:
-    image_id = register(gateway)
-    code, _, _ = gateway.refusal(
-        "DeregisterImage", ImageId=image_id, DeleteAssociatedSnapshots=True
+def test_its_snapshot_goes_with_it_where_that_is_asked_for(gateway: InProcess) -> None:
+    image = shown(gateway, register(gateway))
+    snapshot = image["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+    code, _, message = gateway.refusal("DeleteSnapshot", SnapshotId=snapshot)
+    assert code == "InvalidSnapshot.InUse"
+    assert message == f"The snapshot {snapshot} is currently in use by {image['ImageId']}"
+    answer = gateway.call(
+        "DeregisterImage", ImageId=image["ImageId"], DeleteAssociatedSnapshots=True
     )
-    assert code == "UnsupportedOperation"
-    assert names(gateway, Owners=["self"]) == ["debian"]
+    assert answer["DeleteSnapshotResults"] == [{"SnapshotId": snapshot, "ReturnCode": "success"}]
+    code, _, _ = gateway.refusal("DescribeSnapshots", SnapshotIds=[snapshot])
+    assert code == "InvalidSnapshot.NotFound"
 
 
 @pytest.mark.parametrize(

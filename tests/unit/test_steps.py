@@ -13,7 +13,7 @@ from translators.driven import Attempt
 from translators.ec2.instances import steps as ours
 from translators.ec2.instances.intents import Intent
 from translators.hyperv import vm
-from translators.hyperv.host import Answer, HostFault, Plan
+from translators.hyperv.host import Answer, HostFault, Path, Plan
 from translators.settings import Settings
 
 NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
@@ -25,7 +25,7 @@ SPEC = vm.Spec(
     generation=2,
     processors=2,
     memory_bytes=2**30,
-    image_file="linux.vhdx",
+    parent=Path("images/linux.vhdx"),
     disk_bytes=None,
     secure_boot_template=None,
     adapter=vm.Adapter("eni-1", "02:00:00:00:00:01", "ec2gw", 7),

@@ -98,6 +98,13 @@ _KINDS: Final[Mapping[str, _Kind]] = {
         errors.invalid_id,
         errors.invalid_security_group_rule_id_not_found,
     ),
+    "snap": _Kind(
+        "snapshot",
+        models.Snapshot,
+        errors.invalid_snapshot_id_malformed,
+        errors.invalid_snapshot_not_found,
+        models.Snapshot.phase != "deleting",
+    ),
     "subnet": _Kind(
         "subnet",
         models.Subnet,

@@ -65,7 +65,8 @@ class Spec:
     generation: int
     processors: int
     memory_bytes: int
-    image_file: str
+    parent: Path
+    """The file that the root disk is a child of."""
     disk_bytes: int | None  # None: as large as the image
     secure_boot_template: str | None
     adapter: Adapter
@@ -201,7 +202,7 @@ def create(spec: Spec) -> Plan:
     vm = Ref("vm")
     disk: dict[str, Argument] = {
         "Path": folder / "root.vhdx",
-        "ParentPath": IMAGES / spec.image_file,
+        "ParentPath": spec.parent,
         "Differencing": True,
     }
     if spec.disk_bytes is not None:

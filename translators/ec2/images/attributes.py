@@ -14,9 +14,8 @@ from sqlalchemy.dialects import sqlite
 
 from state.models import Account, Image, ImagePermission, Instance
 from translators import errors, refusals
-from translators.ec2.images import image_errors, refused, rights
+from translators.ec2.images import image_errors, names, refused, rights
 from translators.ec2.images.describe import BOOT_MODES
-from translators.ec2.images.registration import check_description
 from translators.registry import Context, Result, action
 
 if TYPE_CHECKING:
@@ -122,8 +121,7 @@ def modify_image_attribute(ctx: Context, request: ModifyImageAttributeRequestTyp
     description, change = _asked(request)
     row = rights.owned(ctx, request["ImageId"])
     if change is None:
-        check_description(description)
-        row.description = description or None
+        row.description = names.checked_description(description)
         return {}
     added, removed = _accounts(ctx, change.add), _accounts(ctx, change.remove)
     if _names_all(change.add):

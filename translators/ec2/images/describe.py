@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from state import ids
-from state.models import Account, Image, ImagePermission
+from state.models import Account, Image, ImageDisk, ImagePermission, Snapshot
 from translators import errors, listing, tags
 from translators.ec2.images import rights
 from translators.filters import (
     Condition,
     Filter,
     always,
+    either,
     flag,
     mapped,
     never,
@@ -32,7 +33,12 @@ from translators.filters import (
 from translators.registry import Context, Result, action
 
 if TYPE_CHECKING:
-    from types_boto3_ec2.type_defs import DescribeImagesRequestTypeDef, ImageTypeDef
+    from types_boto3_ec2.type_defs import (
+        BlockDeviceMappingTypeDef,
+        DescribeImagesRequestTypeDef,
+        EbsBlockDeviceTypeDef,
+        ImageTypeDef,
+    )
 
 BOOT_MODES: Final[Mapping[int, Any]] = {1: "legacy-bios", 2: "uefi"}
 """Generation of the VM -> boot mode."""
@@ -53,6 +59,19 @@ def _location(_ctx: Context) -> sa.ColumnElement[str]:
     return owner + "/" + Image.name
 
 
+def _disk(inner: Filter) -> Filter:
+    """What holds of a disk beside the root disk."""
+    return through(Image.key, ImageDisk.image_key, inner)
+
+
+_SNAPSHOT: Final = through(ImageDisk.snapshot_key, Snapshot.key, text(Snapshot.id))
+_FAILURE: Final = "Server.InternalError"
+
+
+def _failed(inner: Filter) -> Filter:
+    return lambda ctx, values: sa.and_(Image.message.is_not(None), inner(ctx, values))
+
+
 _SCAN: Final = (
     "scan-result.critical-fix-available-since",
     "scan-result.finding-scan-date",
@@ -71,12 +90,20 @@ _WATERMARK: Final = (
 )
 FILTERS: Final[Mapping[str, Filter]] = {
     "architecture": text(Image.architecture),
-    "block-device-mapping.delete-on-termination": flag(Image.delete_on_termination),
-    "block-device-mapping.device-name": text(Image.root_device_name),
+    "block-device-mapping.delete-on-termination": either(
+        flag(Image.delete_on_termination), _disk(flag(ImageDisk.delete_on_termination))
+    ),
+    "block-device-mapping.device-name": either(
+        text(Image.root_device_name), _disk(text(ImageDisk.device))
+    ),
     "block-device-mapping.encrypted": always("false"),
-    "block-device-mapping.snapshot-id": text(Image.snapshot_id),
-    "block-device-mapping.volume-size": number(Image.size_gib),
-    "block-device-mapping.volume-type": text(Image.volume_type),
+    "block-device-mapping.snapshot-id": either(text(Image.snapshot_id), _disk(_SNAPSHOT)),
+    "block-device-mapping.volume-size": either(
+        number(Image.size_gib), _disk(number(ImageDisk.size_gib))
+    ),
+    "block-device-mapping.volume-type": either(
+        text(Image.volume_type), _disk(text(ImageDisk.volume_type))
+    ),
     "boot-mode": mapped(Image.generation, BOOT_MODES),
     "creation-date": time(Image.created_at),
     "description": text(Image.description),
@@ -102,13 +129,13 @@ FILTERS: Final[Mapping[str, Filter]] = {
     "ramdisk-id": never,
     "root-device-name": text(Image.root_device_name),
     "root-device-type": always("ebs"),
-    "source-image-id": never,
-    "source-image-region": never,
-    "source-instance-id": never,
+    "source-image-id": text(Image.source_image_id),
+    "source-image-region": text(Image.source_image_region),
+    "source-instance-id": text(Image.source_instance_id),
     "sriov-net-support": always("simple"),
     "state": text(Image.state),
-    "state-reason-code": never,
-    "state-reason-message": never,
+    "state-reason-code": _failed(always(_FAILURE)),
+    "state-reason-message": text(Image.message),
     "usage-operation": mapped(Image.platform, {key: one[1] for key, one in _PLATFORMS.items()}),
     "virtualization-type": always("hvm"),
     **dict.fromkeys((*_SCAN, *_WATERMARK), never),
@@ -122,27 +149,53 @@ def _view(ctx: Context, keys: Sequence[int]) -> Mapping[int, Any]:
         .where(Image.key.in_(keys))
     )
     tagged = tags.of(ctx, "image", keys)
-    return {row.key: _shown(row, tagged[row.key]) for row in rows}
+    more = _more_disks(ctx, keys)
+    return {row.key: _shown(row, tagged[row.key], more.get(row.key, [])) for row in rows}
 
 
-def _shown(row: Any, tagged: list[Any]) -> ImageTypeDef:
+def _more_disks(ctx: Context, keys: Sequence[int]) -> Mapping[int, list[Any]]:
+    query = (
+        sa.select(ImageDisk.__table__, Snapshot.id.label("snapshot_id"))
+        .outerjoin(Snapshot, Snapshot.key == ImageDisk.snapshot_key)
+        .where(ImageDisk.image_key.in_(keys))
+        .order_by(ImageDisk.device)
+    )
+    found: dict[int, list[Any]] = {}
+    for row in ctx.session.execute(query):
+        found.setdefault(row.image_key, []).append(row)
+    return found
+
+
+def _mapping(device: str, row: Any) -> BlockDeviceMappingTypeDef:
+    ebs: EbsBlockDeviceTypeDef = {
+        "DeleteOnTermination": row.delete_on_termination,
+        "Encrypted": False,
+        "VolumeSize": row.size_gib,
+        "VolumeType": row.volume_type,
+    }
+    if row.snapshot_id is not None:
+        ebs["SnapshotId"] = row.snapshot_id
+    if row.iops is not None:
+        ebs["Iops"] = row.iops
+    if row.throughput is not None:
+        ebs["Throughput"] = row.throughput
+    return {"DeviceName": device, "Ebs": ebs}
+
+
+def _time(at: dt.datetime) -> str:
+    return at.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def _shown(row: Any, tagged: list[Any], more: Sequence[Any]) -> ImageTypeDef:
     details, usage = _PLATFORMS[row.platform]
     shown: ImageTypeDef = {
         "Architecture": row.architecture,
         "BlockDeviceMappings": [
-            {
-                "DeviceName": row.root_device_name,
-                "Ebs": {
-                    "DeleteOnTermination": row.delete_on_termination,
-                    "Encrypted": False,
-                    "SnapshotId": row.snapshot_id,
-                    "VolumeSize": row.size_gib,
-                    "VolumeType": row.volume_type,
-                },
-            }
+            _mapping(row.root_device_name, row),
+            *(_mapping(one.device, one) for one in more),
         ],
         "BootMode": BOOT_MODES[row.generation],
-        "CreationDate": row.created_at.astimezone(dt.UTC).strftime("%Y-%m-%dT%H:%M:%S.000Z"),
+        "CreationDate": _time(row.created_at),
         "EnaSupport": row.ena_support,
         "Hypervisor": "xen",  # EC2 says so of every hypervisor
         "ImageId": row.id,
@@ -165,6 +218,15 @@ def _shown(row: Any, tagged: list[Any]) -> ImageTypeDef:
         shown["ImageOwnerAlias"] = row.owner_alias
     if row.platform is not None:
         shown["Platform"] = row.platform
+    if row.source_image_id is not None:
+        shown["SourceImageId"] = row.source_image_id
+        shown["SourceImageRegion"] = row.source_image_region
+    if row.source_instance_id is not None:
+        shown["SourceInstanceId"] = row.source_instance_id
+    if row.deprecated_at is not None:
+        shown["DeprecationTime"] = _time(row.deprecated_at)
+    if row.message is not None:
+        shown["StateReason"] = {"Code": _FAILURE, "Message": row.message}
     if tagged:
         shown["Tags"] = tagged
     return shown
@@ -198,9 +260,20 @@ def describe_images(ctx: Context, request: DescribeImagesRequestTypeDef) -> Resu
         ``InvalidUserID.Malformed``
     """
     narrow = [*_owned_by(ctx, request), *_executable_by(ctx, request)]
+    if not request.get("IncludeDeprecated") and not request.get("ImageIds"):
+        narrow.append(_advised(ctx))
     page = listing.describe(ctx, IMAGES, request, narrow=narrow)
     # No fragments: an image's tags show to its owner alone.
     return page.answer("Images", page.views())
+
+
+def _advised(ctx: Context) -> Condition:
+    """Deprecated images are in nobody's lists but their owner's, unless they are asked for."""
+    return sa.or_(
+        Image.account_key == ctx.account_key,
+        Image.deprecated_at.is_(None),
+        Image.deprecated_at > ctx.now,
+    )
 
 
 def _owned_by(ctx: Context, request: DescribeImagesRequestTypeDef) -> list[Condition]:

@@ -32,15 +32,6 @@ def invalid_ami_name_malformed() -> Ec2Error:
     return Ec2Error("InvalidAMIName.Malformed", message)
 
 
-def invalid_snapshot_id_malformed(text: str) -> Ec2Error:
-    return Ec2Error("InvalidSnapshotID.Malformed", f'Invalid id: "{text}"')
-
-
-def invalid_snapshot_not_found(snapshot_id: str) -> Ec2Error:
-    message = f"The snapshot '{snapshot_id}' does not exist."
-    return Ec2Error("InvalidSnapshot.NotFound", message)
-
-
 def not_authorized_for_image(image_id: str) -> Ec2Error:
     """For what only its owner may do with an image, whoever may see it."""
     return Ec2Error("AuthFailure", f"Not authorized for image:{image_id}")
@@ -53,3 +44,8 @@ def restricted_resource() -> Ec2Error:
 def unauthorized_operation() -> Ec2Error:
     message = "You are not authorized to perform this operation."
     return Ec2Error("UnauthorizedOperation", message, 403)
+
+
+def too_many_disks(most: int) -> Ec2Error:
+    message = f"The image has more block devices than an instance can have: {most}"
+    return Ec2Error("InvalidBlockDeviceMapping", message)

@@ -8,14 +8,42 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from translators import errors
+from translators.ec2.images import image_errors
+
 _FILE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _NAME: Final = re.compile(r"[A-Za-z0-9()\[\] ./'@_-]{3,128}")
 _DISKS: Final = (".vhdx", ".vhd")
+_DESCRIPTION_CHARACTERS: Final = 255
 
 
 def is_name(text: str) -> bool:
     """Tell whether EC2 would take it as an image's name."""
     return _NAME.fullmatch(text) is not None
+
+
+def checked(text: str) -> str:
+    """Refuse a name that EC2 would not take.
+
+    :raises Ec2Error: ``InvalidAMIName.Malformed``
+    """
+    if not is_name(text):
+        raise image_errors.invalid_ami_name_malformed()
+    return text
+
+
+def checked_description(text: str | None) -> str | None:
+    """Refuse what is too long to be kept; an empty one is none.
+
+    :raises Ec2Error: ``InvalidParameterValue``
+    """
+    if text is not None and len(text) > _DESCRIPTION_CHARACTERS:
+        raise errors.invalid_parameter_value(
+            text[:_DESCRIPTION_CHARACTERS] + "...",
+            "description",
+            f"Up to {_DESCRIPTION_CHARACTERS} characters are expected.",
+        )
+    return text or None
 
 
 def is_file(text: str) -> bool:

@@ -25,14 +25,21 @@ IMAGE_DISK: Final[Table] = {
     "AvailabilityZoneId": (),
     "EbsCardIndex": (),
     "Encrypted": (),
-    "Iops": (3000,),  # what a gp3 volume has by itself
     "KmsKeyId": (),
     "OutpostArn": (),
-    "Throughput": (125,),
     "VolumeInitializationRate": (),
 }
-DEREGISTRATION: Final[Table] = {
-    "DeleteAssociatedSnapshots": (),
+CREATION: Final[Table] = {
+    "SnapshotLocation": ("regional",),
+    "BootModeOverride": (),
+}
+COPY: Final[Table] = {
+    "DestinationAvailabilityZone": (),
+    "DestinationAvailabilityZoneId": (),
+    "DestinationOutpostArn": (),
+    "Encrypted": (),
+    "KmsKeyId": (),
+    "SnapshotCopyCompletionDurationMinutes": (),
 }
 IMAGE_ATTRIBUTES: Final[Table] = {
     "ImdsSupport": (),

@@ -1,79 +1,84 @@
-"""RegisterImage and DeregisterImage.
+"""RegisterImage.
 
-An image is made of a disk that lies in the image store of the hosts already, or of the snapshot of
-another image of the account. Whose disk that is nobody can tell, so only accounts may name one that
-the administrator trusts with the whole store. Nothing here writes to a disk or deletes one: what an
-image was made of stays, and so do the instances that run on it.
+An image is made of a disk that lies in the image store of the hosts already, or of snapshots that
+the account may use. Whose disk of the store is which nobody can tell, so only accounts may name one
+that the administrator trusts with the whole store. Nothing here writes to a disk.
 
-Source: EC2 API Reference, RegisterImage, DeregisterImage.
+Source: EC2 API Reference, RegisterImage.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
 from state import ids
-from state.models import Account, Image, ImagePermission
-from translators import errors, refusals, tags
-from translators.ec2.images import image_errors, names, refused, rights
+from state.models import Account, Image, Snapshot, Volume
+from translators import errors, refusals, snapshots, tags
+from translators.ec2.images import disks, image_errors, names, refused, rights
 from translators.registry import Context, Result, action
 
 if TYPE_CHECKING:
-    from types_boto3_ec2.type_defs import (
-        BlockDeviceMappingTypeDef,
-        DeregisterImageRequestTypeDef,
-        EbsBlockDeviceTypeDef,
-        RegisterImageRequestTypeDef,
-    )
+    from types_boto3_ec2.type_defs import RegisterImageRequestTypeDef
 
 _GENERATIONS: Final[Mapping[str, int]] = {"legacy-bios": 1, "uefi": 2}
 """Boot mode -> generation of the VM."""
 _ROOT_DEVICE: Final = "/dev/sda1"
-_VOLUME_TYPES: Final = frozenset({"gp2", "gp3", "standard"})
-_DESCRIPTION_CHARACTERS: Final = 255
-_MOST_GIB: Final = 16384
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """The disk, and what is known of it from an image that it was registered as before."""
+    """The root disk's snapshot, and what is known of it from an image that has it."""
 
-    file_name: str
-    size_gib: int
+    snapshot_key: int
     snapshot_id: str
+    file_name: str
+    """Below `images`; empty for a disk that lies elsewhere."""
+    size_gib: int
     generation: int
     architecture: str
     platform: str | None = None
     secure_boot_template: str | None = None
 
+    def boots(self, generation: int) -> bool:
+        return not self.file_name or names.boots(self.file_name, generation)
+
 
 @action("RegisterImage", changes=True)
 def register_image(ctx: Context, request: RegisterImageRequestTypeDef) -> Result:
-    """Make a disk known as a private image of the account.
+    """Make disks known as a private image of the account.
 
-    `ImageLocation` is the disk's bare name in the image store. Its size in GiB is the root device's
-    VolumeSize; it may be left out for a disk that is an image already.
+    `ImageLocation` is the root disk's bare name in the image store; its size in GiB is the root
+    device's VolumeSize, which may be left out for a disk that is an image already. Without it the
+    root device's mapping names a snapshot. Other devices have snapshots, or are empty.
 
     :raises Ec2Error: ``InvalidAMIName.Malformed``, ``InvalidAMIName.Duplicate``,
         ``InvalidSnapshot.NotFound``, ``UnauthorizedOperation``, ``InvalidBlockDeviceMapping``,
         ``InvalidParameterValue``, ``InvalidParameterCombination``, ``UnsupportedOperation``
     """
     refusals.check(request, refused.REGISTRATION, "", refused.ON_THE_WIRE)
-    name = request["Name"]
-    if not names.is_name(name):
-        raise image_errors.invalid_ami_name_malformed()
-    description = request.get("Description") or None
-    check_description(description)
+    name = names.checked(request["Name"])
+    description = names.checked_description(request.get("Description"))
     device = request.get("RootDeviceName") or _ROOT_DEVICE
-    disk = _root_disk(request.get("BlockDeviceMappings", ()), device)
+    asked = disks.read(request.get("BlockDeviceMappings", ()))
     given = tags.from_specifications(request, "image")
-    source = _source(ctx, request, device, disk)
+    root_asked: Any = {}
+    if device in asked:
+        root_asked = asked.pop(device).ebs
+        if root_asked is None:
+            raise errors.invalid_device_name(device)
+    source = _source(ctx, request, device, root_asked)
+    base = disks.Disk(device, source.snapshot_key, source.size_gib, "gp3", None, None, True)
+    root = disks.settle(ctx, device, root_asked, base)
+    disks.check_root(root)
+    others = [
+        disks.settle(ctx, name, one.ebs) for name, one in asked.items() if one.ebs is not None
+    ]
     generation = _generation(request, source)
-    _check_free(ctx, name)
+    rights.check_free(ctx, name)
     row = Image(
         id=ids.mint("ami"),
         account_key=ctx.account_key,
@@ -86,109 +91,36 @@ def register_image(ctx: Context, request: RegisterImageRequestTypeDef) -> Result
         generation=generation,
         secure_boot_template=source.secure_boot_template if generation == 2 else None,
         root_device_name=device,
-        size_gib=source.size_gib,
+        size_gib=root.size_gib,
         snapshot_id=source.snapshot_id,
+        snapshot_key=source.snapshot_key,
         ena_support=request.get("EnaSupport", True),
-        volume_type=disk.get("VolumeType", "gp3"),
-        delete_on_termination=disk.get("DeleteOnTermination", True),
+        volume_type=root.volume_type,
+        iops=root.iops,
+        throughput=root.throughput,
+        delete_on_termination=root.delete_on_termination,
         created_at=ctx.now,
     )
     ctx.session.add(row)
     ctx.session.flush()
+    disks.keep(ctx, row, others)
     tags.put(ctx, "image", row.key, row.id, given)
     return {"ImageId": row.id}
 
 
-@action("DeregisterImage", changes=True)
-def deregister_image(ctx: Context, request: DeregisterImageRequestTypeDef) -> Result:
-    """Take an image off the lists, for good.
-
-    Its row stays for the instances that were launched from it, whose disks are children of its
-    disk; and the disk stays, which ec2gw did not make.
-
-    :raises Ec2Error: see `rights.owned`
-    """
-    refusals.check(request, refused.DEREGISTRATION)
-    row = rights.owned(ctx, request["ImageId"])
-    row.state, row.public = "deregistered", False
-    ctx.session.execute(sa.delete(ImagePermission).where(ImagePermission.image_key == row.key))
-    tags.remove_all(ctx, "image", row.key)
-    return {"Return": True}
-
-
-def check_description(text: str | None) -> None:
-    """Refuse what is too long to be kept.
-
-    :raises Ec2Error: ``InvalidParameterValue``
-    """
-    if text is not None and len(text) > _DESCRIPTION_CHARACTERS:
-        raise errors.invalid_parameter_value(
-            text[:_DESCRIPTION_CHARACTERS] + "...",
-            "description",
-            f"Up to {_DESCRIPTION_CHARACTERS} characters are expected.",
-        )
-
-
-# -- what the request says of the disk
-
-
-def _root_disk(
-    mappings: Sequence[BlockDeviceMappingTypeDef], root_device: str
-) -> EbsBlockDeviceTypeDef:
-    """Read the root device's mapping; other disks are refused."""
-    asked: EbsBlockDeviceTypeDef = {}
-    seen: set[str] = set()
-    for number, mapping in enumerate(mappings, 1):
-        prefix = f"BlockDeviceMapping.{number}."
-        device = mapping.get("DeviceName")
-        if not device:
-            raise errors.missing_parameter("deviceName")
-        if device in seen:
-            raise errors.device_mapped_twice(device)
-        seen.add(device)
-        if device != root_device:
-            if "Ebs" in mapping:
-                raise errors.unsupported_operation(prefix + "Ebs")
-            if "VirtualName" in mapping:
-                raise errors.unsupported_operation(prefix + "VirtualName")
-            continue  # that there is to be no such device is true here
-        if "NoDevice" in mapping or "VirtualName" in mapping:
-            raise errors.invalid_device_name(device)
-        asked = mapping.get("Ebs", {})
-        refusals.check(asked, refused.IMAGE_DISK, prefix + "Ebs.")
-        _check_disk(asked)
-    return asked
-
-
-def _check_disk(asked: EbsBlockDeviceTypeDef) -> None:
-    kind: str = asked.get("VolumeType", "gp3")
-    if kind not in _VOLUME_TYPES:
-        raise errors.invalid_parameter_value(
-            kind, "volumeType", f"Valid values are {', '.join(sorted(_VOLUME_TYPES))}."
-        )
-    size = asked.get("VolumeSize")
-    if size is not None and not 1 <= size <= _MOST_GIB:
-        raise errors.invalid_parameter_value(
-            size, "volumeSize", f"Expecting a value from 1 to {_MOST_GIB}."
-        )
-    snapshot = asked.get("SnapshotId")
-    if snapshot is not None and not ids.is_well_formed("snap", snapshot):
-        raise image_errors.invalid_snapshot_id_malformed(snapshot)
+# -- the root disk
 
 
 def _source(
-    ctx: Context,
-    request: RegisterImageRequestTypeDef,
-    device: str,
-    disk: EbsBlockDeviceTypeDef,
+    ctx: Context, request: RegisterImageRequestTypeDef, device: str, asked: Mapping[str, Any]
 ) -> _Source:
-    location, snapshot = request.get("ImageLocation"), disk.get("SnapshotId")
+    location, snapshot = request.get("ImageLocation"), asked.get("SnapshotId")
     if location and snapshot:
         raise errors.invalid_parameter_combination("imageLocation", "snapshotId")
     if location:
-        return _stored(ctx, location, device, disk.get("VolumeSize"))
+        return _stored(ctx, location, device, asked.get("VolumeSize"))
     if snapshot:
-        return _of_snapshot(ctx, snapshot, disk.get("VolumeSize"))
+        return _of_snapshot(ctx, snapshots.usable(ctx, snapshot))
     raise errors.missing_parameter("imageLocation")
 
 
@@ -204,39 +136,49 @@ def _stored(ctx: Context, file_name: str, device: str, size_gib: int | None) -> 
     trusted = sa.select(Account.image_store).where(Account.key == ctx.account_key)
     if not ctx.session.scalar(trusted):
         raise image_errors.unauthorized_operation()
-    known = _newest(ctx, Image.file_name == file_name)
-    if known is not None:
-        return _again(known, size_gib)
+    known = sa.select(Snapshot).where(
+        Snapshot.file_name == f"images/{file_name}",
+        Snapshot.everywhere,
+        snapshots.EXISTS,
+        snapshots.HERE,
+    )
+    found = ctx.session.scalars(
+        known.order_by(Snapshot.key.desc()).limit(1), {"region": ctx.region}
+    ).one_or_none()
+    if found is not None:
+        return _of_snapshot(ctx, found)
     if size_gib is None:
         raise image_errors.either_snapshot_or_size(device)
+    made = snapshots.of_store(
+        ctx.session,
+        account_key=ctx.account_key,
+        region=ctx.region,
+        file_name=file_name,
+        size_gib=size_gib,
+        public=False,
+        now=ctx.now,
+    )
     generation = 2 if names.boots(file_name, 2) else 1
-    return _Source(file_name, size_gib, ids.mint("snap"), generation, "x86_64")
+    return _Source(made.key, made.id, file_name, size_gib, generation, "x86_64")
 
 
-def _of_snapshot(ctx: Context, snapshot_id: str, size_gib: int | None) -> _Source:
-    """The disk of one of the account's own images; there are no other snapshots."""
-    mine = sa.and_(Image.snapshot_id == snapshot_id, Image.account_key == ctx.account_key)
-    known = _newest(ctx, sa.and_(mine, rights.HERE))
+def _of_snapshot(ctx: Context, found: Any) -> _Source:
+    """A disk that is known: what it boots as is told by an image, or by what it was taken of."""
+    of_image = sa.select(Image).where(Image.snapshot_key == found.key)
+    taken_of = sa.select(Image).join(Volume, Volume.image_key == Image.key)
+    taken_of = taken_of.where(Volume.key == found.volume_key)
+    known = ctx.session.scalars(of_image.order_by(Image.key.desc()).limit(1)).one_or_none()
+    if known is None and found.volume_key is not None:
+        known = ctx.session.scalars(taken_of).one_or_none()
+    file_name = found.file_name.removeprefix("images/") if found.everywhere else ""
     if known is None:
-        raise image_errors.invalid_snapshot_not_found(snapshot_id)
-    return _again(known, size_gib)
-
-
-def _newest(ctx: Context, condition: sa.ColumnElement[bool]) -> Any:
-    query = sa.select(Image.__table__).where(condition).order_by(Image.key.desc()).limit(1)
-    return ctx.session.execute(query, {"region": ctx.region}).one_or_none()
-
-
-def _again(known: Any, size_gib: int | None) -> _Source:
-    """A disk whose size is known: an image's disk is as large as it is."""
-    if size_gib is not None and size_gib < known.size_gib:
-        raise errors.volume_smaller_than_snapshot(size_gib, known.snapshot_id, known.size_gib)
-    if size_gib is not None and size_gib > known.size_gib:
-        raise errors.unsupported_operation("BlockDeviceMapping.1.Ebs.VolumeSize")
+        generation = 2 if not file_name or names.boots(file_name, 2) else 1
+        return _Source(found.key, found.id, file_name, found.size_gib, generation, "x86_64")
     return _Source(
-        known.file_name,
-        known.size_gib,
-        known.snapshot_id,
+        found.key,
+        found.id,
+        file_name,
+        found.size_gib,
         known.generation,
         known.architecture,
         known.platform,
@@ -258,7 +200,7 @@ def _generation(request: RegisterImageRequestTypeDef, source: _Source) -> int:
             mode, "bootMode", "Valid values are legacy-bios and uefi."
         )
     generation = _GENERATIONS[mode]
-    if not names.boots(source.file_name, generation):
+    if not source.boots(generation):
         sentence = "A disk of the older format boots in the mode legacy-bios only."
         raise errors.invalid_parameter_value(mode, "bootMode", sentence)
     return generation
@@ -270,12 +212,3 @@ def _architecture(ctx: Context, request: RegisterImageRequestTypeDef, source: _S
     if wanted not in {one.architecture for one in ctx.settings.instance_types.values()}:
         raise errors.unsupported_operation("Architecture")
     return wanted
-
-
-def _check_free(ctx: Context, name: str) -> None:
-    query = sa.select(Image.id).where(
-        Image.account_key == ctx.account_key, Image.name == name, rights.HERE, rights.AVAILABLE
-    )
-    taken = ctx.session.scalar(query, {"region": ctx.region})
-    if taken is not None:
-        raise image_errors.invalid_ami_name_duplicate(name, taken)

@@ -49,3 +49,35 @@ def owned(ctx: Context, image_id: str) -> Image:
     if row.state == "deregistered":
         raise errors.invalid_ami_id_unavailable(image_id)
     return row
+
+
+def visible(ctx: Context, image_id: str, region: str) -> Image:
+    """Load an image of a region that the caller may launch.
+
+    :raises Ec2Error: ``InvalidAMIID.Malformed``, ``InvalidAMIID.NotFound``,
+        ``InvalidAMIID.Unavailable``
+    """
+    if not ids.is_well_formed("ami", image_id):
+        raise errors.invalid_ami_id_malformed(image_id)
+    asked = {"region": region, "account": ctx.account_key}
+    row = ctx.session.scalars(
+        sa.select(Image).where(Image.id == image_id, VISIBLE, AVAILABLE), asked
+    ).one_or_none()
+    if row is None:
+        raise errors.invalid_ami_id_not_found([image_id])
+    if row.state != "available":
+        raise errors.invalid_ami_id_unavailable(image_id)
+    return row
+
+
+def check_free(ctx: Context, name: str) -> None:
+    """Refuse a name that an image of the caller has already.
+
+    :raises Ec2Error: ``InvalidAMIName.Duplicate``
+    """
+    query = sa.select(Image.id).where(
+        Image.account_key == ctx.account_key, Image.name == name, HERE, AVAILABLE
+    )
+    taken = ctx.session.scalar(query, {"region": ctx.region})
+    if taken is not None:
+        raise image_errors.invalid_ami_name_duplicate(name, taken)

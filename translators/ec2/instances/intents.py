@@ -18,7 +18,7 @@ from state import lifecycle, models
 from translators import driven
 from translators.ec2.instances import surveys
 from translators.hyperv import vm
-from translators.hyperv.host import Failed, Unreachable
+from translators.hyperv.host import Failed, Path, Unreachable
 from translators.settings import GIB, Settings
 from translators.steps import Rest
 
@@ -125,6 +125,7 @@ def load(session: Session, key: int, settings: Settings, now: dt.datetime) -> In
     volume = session.scalars(
         sa.select(models.Volume).where(models.Volume.instance_key == key).limit(1)
     ).one_or_none()
+    disk = session.get(models.Snapshot, image.snapshot_key) if image.snapshot_key else None
     return Intent(
         key=key,
         id=instance.id,
@@ -142,8 +143,8 @@ def load(session: Session, key: int, settings: Settings, now: dt.datetime) -> In
             generation=instance.vm_generation,
             processors=instance.processors,
             memory_bytes=instance.memory_bytes,
-            image_file=image.file_name,
-            disk_bytes=_disk_bytes(volume, image),
+            parent=Path(disk.file_name if disk else f"images/{image.file_name}"),
+            disk_bytes=_disk_bytes(volume, disk.size_gib if disk else image.size_gib),
             secure_boot_template=image.secure_boot_template,
             adapter=_adapter(session, interface),
             notes=vm.notes(deployment, instance.id),
@@ -155,8 +156,8 @@ def load(session: Session, key: int, settings: Settings, now: dt.datetime) -> In
     )
 
 
-def _disk_bytes(volume: models.Volume | None, image: models.Image) -> int | None:
-    if volume is None or volume.size_gib == image.size_gib:
+def _disk_bytes(volume: models.Volume | None, parent_gib: int) -> int | None:
+    if volume is None or volume.size_gib == parent_gib:
         return None
     return volume.size_gib * GIB
 

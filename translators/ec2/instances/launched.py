@@ -175,6 +175,7 @@ def _volume(
         "iops": root.iops,
         "throughput": root.throughput,
         "snapshot_id": subject.image.snapshot_id,
+        "snapshot_key": subject.image.snapshot_key,
         "image_key": subject.image.key,
         "state": "creating",
         "created_at": ctx.now,

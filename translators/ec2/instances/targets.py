@@ -62,7 +62,10 @@ _IMAGE: Final = Statement(
         Image.root_device_name,
         Image.size_gib,
         Image.snapshot_id,
+        Image.snapshot_key,
         Image.volume_type,
+        Image.iops,
+        Image.throughput,
         Image.delete_on_termination,
         sa.exists(_SHARED).label("shared"),
     ).where(

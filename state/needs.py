@@ -1,0 +1,112 @@
+"""Who still needs a disk: the one place that tells when a snapshot's row, or its file, may go.
+
+Conditions on columns, to be put into any statement; nothing here decides what is done then.
+
+Source: docs/architecture.md, "Disks".
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session, aliased
+
+from state import storage
+from state.models import Image, ImageDisk, Snapshot, Volume
+
+Condition = sa.ColumnElement[bool]
+_DISK_OWNER: Final = aliased(Image)
+_OTHER: Final = aliased(Snapshot)
+
+IMAGED: Final[Condition] = sa.or_(
+    sa.exists().where(Image.snapshot_key == Snapshot.key, Image.state != "deregistered"),
+    sa.exists().where(
+        ImageDisk.snapshot_key == Snapshot.key,
+        _DISK_OWNER.key == ImageDisk.image_key,
+        _DISK_OWNER.state != "deregistered",
+    ),
+)
+"""An image that can be launched, now or later, has the snapshot for one of its disks."""
+PARENT: Final[Condition] = sa.exists().where(Volume.snapshot_key == Snapshot.key)
+"""A volume that is, or is to be, a child of the snapshot's file: it cannot be read without it."""
+NEEDED: Final[Condition] = sa.or_(IMAGED, PARENT)
+"""A deleted snapshot's row stays while this holds, out of sight, and its file with it."""
+SHARED: Final[Condition] = sa.exists().where(
+    _OTHER.file_name == Snapshot.file_name, _OTHER.key != Snapshot.key
+)
+"""Another snapshot has the same file, which goes with the last of them."""
+
+FREEZING: Final[tuple[storage.SnapshotPhase, ...]] = ("freezing",)
+COPIED: Final[tuple[storage.SnapshotPhase, ...]] = ("copying",)
+
+
+def image_of(session: Session, snapshot_key: int) -> str | None:
+    """The id of an image that has the snapshot for one of its disks; None when there is none."""
+    disks = sa.select(ImageDisk.image_key).where(ImageDisk.snapshot_key == snapshot_key)
+    query = (
+        sa.select(Image.id)
+        .where(
+            sa.or_(Image.snapshot_key == snapshot_key, Image.key.in_(disks)),
+            Image.state != "deregistered",
+        )
+        .order_by(Image.key)
+        .limit(1)
+    )
+    return session.scalar(query)
+
+
+def may_go(session: Session, snapshot_key: int) -> bool:
+    """Tell whether a deleted snapshot's row may go, and what is its own on hosts before it."""
+    query = sa.select(Snapshot.key).where(Snapshot.key == snapshot_key, sa.not_(NEEDED))
+    return session.scalar(query) is not None
+
+
+def is_shared(session: Session, snapshot_key: int) -> bool:
+    """Tell whether the file is another snapshot's too."""
+    query = sa.select(Snapshot.key).where(Snapshot.key == snapshot_key, SHARED)
+    return session.scalar(query) is not None
+
+
+# -- what a snapshot that is being made holds up
+
+
+def busy_volume(session: Session, volume_key: int) -> bool:
+    """Tell whether a free volume is being copied: it is attached, moved and removed afterwards."""
+    query = sa.select(Snapshot.key).where(
+        Snapshot.volume_key == volume_key,
+        Snapshot.phase.in_(COPIED),
+        Snapshot.point.is_(None),
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def checkpointed(session: Session, instance_key: int) -> bool:
+    """Tell whether a checkpoint of ours holds the disks of an instance still.
+
+    Meanwhile none of them is resized, attached or detached.
+    """
+    query = sa.select(Snapshot.key).where(
+        Snapshot.instance_key == instance_key,
+        Snapshot.point.is_not(None),
+        Snapshot.checkpoint.is_not(None),
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def in_snapshot(session: Session, instance_key: int) -> bool:
+    """Tell whether something of a snapshot is on the VM, or is to be: it is removed afterwards."""
+    query = sa.select(Snapshot.key).where(
+        Snapshot.instance_key == instance_key, Snapshot.point.is_not(None)
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def awaits_off(session: Session, instance_key: int) -> bool:
+    """Tell whether a snapshot is to be taken while the VM is off: it is started afterwards."""
+    query = sa.select(Snapshot.key).where(
+        Snapshot.instance_key == instance_key,
+        Snapshot.cold,
+        Snapshot.phase.in_(FREEZING),
+    )
+    return session.scalar(query.limit(1)) is not None

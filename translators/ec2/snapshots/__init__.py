@@ -1,0 +1,1 @@
+"""Snapshots: listed, shared, made of volumes at one point in time, copied and deleted."""

@@ -1,0 +1,155 @@
+"""Snapshots as rows, for all families that make or use them: whose they are, where their disk is.
+
+An operator's disk below `images` is a snapshot too: it lies on every host, and is never deleted.
+
+Source: EBS User Guide, "Amazon EBS snapshots"; EC2 API Reference, data type Snapshot.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Collection
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from state import ids
+from state.models import Host, Snapshot, SnapshotCopy, SnapshotPermission
+from state.statements import Statement, listed
+from translators import errors, listing, tags, zones
+from translators.errors import Ec2Error
+from translators.filters import Condition
+from translators.registry import Context
+
+NO_VOLUME: Final = "vol-ffffffff"
+"""What EC2 shows of a snapshot that was made of no volume of the account's."""
+HERE: Final[Condition] = sa.or_(Snapshot.region == listing.REGION, Snapshot.region == zones.ANY)
+EXISTS: Final[Condition] = Snapshot.phase != "deleting"
+"""A deleted one is out of sight, though its row may stay for the children of its file."""
+
+
+def shared_with(account: Any) -> Condition:
+    """Snapshots that the account was named for, one by one."""
+    permitted = sa.select(SnapshotPermission.snapshot_key).where(
+        SnapshotPermission.account_key == account
+    )
+    return Snapshot.key.in_(permitted)
+
+
+VISIBLE: Final[Condition] = sa.and_(
+    HERE,
+    sa.or_(Snapshot.account_key == listing.ACCOUNT, Snapshot.public, shared_with(listing.ACCOUNT)),
+)
+_USABLE: Final = Statement(
+    sa.select(Snapshot.__table__).where(
+        Snapshot.id == sa.bindparam("snapshot", type_=sa.String), VISIBLE, EXISTS
+    )
+)
+_COPIES: Final = Statement(
+    sa.select(SnapshotCopy.host_key, sa.func.count())
+    .where(
+        SnapshotCopy.snapshot_key.in_(listed("keys", sa.BigInteger)), SnapshotCopy.ready.is_(True)
+    )
+    .group_by(SnapshotCopy.host_key)
+)
+_PLACED: Final = Statement(
+    sa.select(sa.func.count()).where(
+        Snapshot.key.in_(listed("keys", sa.BigInteger)), Snapshot.everywhere.is_(False)
+    )
+)
+
+
+def of_store(
+    session: Session,
+    *,
+    account_key: int,
+    region: str,
+    file_name: str,
+    size_gib: int,
+    public: bool,
+    now: dt.datetime,
+    snapshot_id: str | None = None,
+) -> Snapshot:
+    """Write the snapshot of an operator's disk, `file_name` below `images`; answer its row."""
+    row = Snapshot(
+        id=snapshot_id or ids.mint("snap"),
+        account_key=account_key,
+        region=region,
+        state="completed",
+        phase="ready",
+        phase_since=now,
+        size_gib=size_gib,
+        progress=100,
+        started_at=now,
+        fixed_at=now,
+        completed_at=now,
+        public=public,
+        volume_id=NO_VOLUME,
+        file_name=f"images/{file_name}",
+        everywhere=True,
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def usable(ctx: Context, snapshot_id: str) -> Any:
+    """Find a finished snapshot that the caller may make a volume or an image of.
+
+    :raises Ec2Error: ``InvalidSnapshotID.Malformed``, ``InvalidSnapshot.NotFound``,
+        ``IncorrectState`` for one that is not finished
+    """
+    found = visible(ctx, snapshot_id)
+    if found.state != "completed":
+        raise incorrect_state(snapshot_id, found.state)
+    return found
+
+
+def visible(ctx: Context, snapshot_id: str) -> Any:
+    """Find a snapshot that the caller sees, in whatever state.
+
+    :raises Ec2Error: ``InvalidSnapshotID.Malformed``, ``InvalidSnapshot.NotFound``
+    """
+    if not ids.is_well_formed("snap", snapshot_id):
+        raise errors.invalid_snapshot_id_malformed(snapshot_id)
+    asked = {"snapshot": snapshot_id, "account": ctx.account_key, "region": ctx.region}
+    rows = _USABLE.named(ctx.session, asked)
+    if not rows:
+        raise errors.invalid_snapshot_not_found([snapshot_id])
+    return rows[0]
+
+
+def hosts_with(session: Session, keys: Collection[int]) -> frozenset[int] | None:
+    """The hosts that have the files of all these snapshots; None: every host has them."""
+    wanted = list(set(keys))
+    placed: int = _PLACED.scalar(session, {"keys": wanted})
+    if not placed:
+        return None
+    found = _COPIES.run(session, {"keys": wanted})
+    return frozenset(host_key for host_key, count in found if count == placed)
+
+
+def reaches(session: Session, key: int, region: str) -> bool:
+    """Tell whether a host of the region has the snapshot's file."""
+    on = hosts_with(session, [key])
+    if on is None:
+        return True
+    query = sa.select(Host.key).where(
+        Host.key.in_(on), Host.region.in_([region, zones.ANY]), Host.state != "removed"
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def forsake(ctx: Context, row: Snapshot) -> None:
+    """Take a snapshot out of sight; the engine removes what there is of it when nothing needs it."""
+    row.phase, row.phase_since = "deleting", ctx.now
+    row.generation += 1
+    row.public = False
+    tags.remove_all(ctx, "snapshot", row.key)
+    if row.host_key is not None:
+        ctx.wake.add(row.host_key)
+
+
+def incorrect_state(snapshot_id: str, state: str) -> Ec2Error:
+    return Ec2Error("IncorrectState", f"The snapshot {snapshot_id} is in an invalid state: {state}")
