@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from state.models import Instance, Volume
-from translators import errors, listing, tags, zones
+from translators import errors, listing, tags, volume_types, zones
 from translators.filters import (
     Filter,
     always,
@@ -26,7 +26,11 @@ from translators.filters import (
 from translators.registry import Context, Result, action
 
 if TYPE_CHECKING:
-    from types_boto3_ec2.type_defs import DescribeVolumesRequestTypeDef, VolumeTypeDef
+    from types_boto3_ec2.type_defs import (
+        DescribeVolumesRequestTypeDef,
+        VolumeAttachmentTypeDef,
+        VolumeTypeDef,
+    )
 
 
 def _attached(inner: Filter) -> Filter:
@@ -55,7 +59,8 @@ FILTERS: Final[Mapping[str, Filter]] = {
 }
 
 
-def _view(ctx: Context, keys: Sequence[int]) -> Mapping[int, Any]:
+def load(ctx: Context, keys: Sequence[int]) -> Mapping[int, Any]:
+    """Read and shape volumes."""
     rows = ctx.session.execute(
         sa.select(Volume.__table__, Instance.id.label("instance_id"))
         .outerjoin(Instance, Instance.key == Volume.instance_key)
@@ -80,33 +85,36 @@ def _shown(ctx: Context, row: Any, tagged: list[Any]) -> VolumeTypeDef:
         "VolumeId": row.id,
         "VolumeType": row.type,
     }
-    if (iops := _iops(row)) is not None:
+    if (iops := iops_of(row)) is not None:
         shown["Iops"] = iops
     if row.type == "gp3":
         shown["Throughput"] = row.throughput or 125
     if row.instance_id is not None:
-        shown["Attachments"] = [
-            {
-                "AttachTime": row.attach_time,
-                "DeleteOnTermination": row.delete_on_termination,
-                "Device": row.device,
-                "InstanceId": row.instance_id,
-                "State": row.attachment_state,
-                "VolumeId": row.id,
-            }
-        ]
+        shown["Attachments"] = [attachment(row, row.instance_id)]
     if tagged:
         shown["Tags"] = tagged
     return shown
 
 
-def _iops(row: Any) -> int | None:
+def iops_of(row: Any) -> int | None:
     """What was asked for, or what the type gives by itself."""
     if row.iops is not None:
         return int(row.iops)
     if row.type == "gp3":
         return 3000
-    return min(max(100, 3 * row.size_gib), 16_000) if row.type == "gp2" else None
+    return volume_types.baseline_iops(row.size_gib) if row.type == "gp2" else None
+
+
+def attachment(row: Any, instance_id: str) -> VolumeAttachmentTypeDef:
+    """Shape what a volume is to its instance."""
+    return {
+        "AttachTime": row.attach_time,
+        "DeleteOnTermination": row.delete_on_termination,
+        "Device": row.device,
+        "InstanceId": instance_id,
+        "State": row.attachment_state,
+        "VolumeId": row.id,
+    }
 
 
 VOLUMES: Final = listing.Resource(
@@ -119,7 +127,7 @@ VOLUMES: Final = listing.Resource(
     malformed=errors.invalid_volume_id_malformed,
     not_found=errors.invalid_volume_not_found,
     filters=FILTERS,
-    view=_view,
+    view=load,
     cut_max_results=True,
 )
 

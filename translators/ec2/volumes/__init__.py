@@ -1,0 +1,1 @@
+"""Volumes: disks that come and go, and their places in instances."""

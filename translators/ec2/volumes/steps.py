@@ -1,0 +1,157 @@
+"""What a volume needs next: one step a phase, each a pure function of intent and look.
+
+Source: docs/architecture.md, "The life of an instance"; docs/hyperv.md, "Volumes".
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from translators import devices
+from translators.driven import Intent as AnyIntent
+from translators.ec2.volumes.intents import Intent, Sight
+from translators.hyperv import drive, vm, volume
+from translators.hyperv.host import HostFault, Plan
+from translators.steps import Decision, Do, Last, Note, Rest, Wait, step
+
+_TRIES: Final = 8
+"""Tries of one plan, each after a look, whose failure is taken for final."""
+_LONGEST_PAUSE: Final = 60.0
+_TRANSIENT: Final = frozenset({"InvalidState", "ObjectInUse", "FileInUse"})
+"""Something else is under way on the VM or with the file: it passes."""
+_SHARING_VIOLATION: Final = "0x80070020"
+
+
+@step("volume", "creating")
+def create(intent: Intent, sight: Sight) -> Decision:
+    """Make the disk; what is there and whole was made already."""
+    if _is_whole(intent, sight):
+        return Rest("made")
+    return attempt(intent, volume.create(intent.disk), Rest("not-made"))
+
+
+@step("volume", "moving")
+def move(intent: Intent, sight: Sight) -> Decision:
+    """Remove a disk that nobody wrote to where it is, and make it anew where it is wanted."""
+    if intent.machine is None or intent.machine.leaving:
+        return Rest("abandoned")
+    if intent.machine.host_key != intent.host_key:
+        if sight.file is None:
+            return Rest("left")
+        return attempt(intent, volume.remove(intent.disk.path))
+    if _is_whole(intent, sight):
+        return Rest("arrived")
+    return attempt(intent, volume.create(intent.disk), Rest("abandoned"))
+
+
+@step("volume", "attaching")
+def attach(intent: Intent, sight: Sight) -> Decision:
+    """See the disk in its place on the VM; half an attachment there is cleared first."""
+    if intent.machine is None or intent.location is None:
+        return Rest("not-attached")
+    if intent.machine.leaving:
+        return Wait(1.0)
+    if sight.vm is None:
+        return Wait(1.0, "its VM is not on its host")
+    place = drive.Place("SCSI", intent.location)
+    at = {one.place: one for one in sight.drives}
+    mine = _mine(intent, sight)
+    if mine is not None and mine.place == place:
+        return Rest("attached")
+    if intent.copied:
+        return Wait(1.0, "a snapshot of it is being copied")
+    if intent.machine.checkpointed:
+        return Wait(1.0, "a checkpoint holds the disks of its instance")
+    if _in_transition(sight.vm):
+        return Wait(0.5)
+    failed = Rest("not-attached")
+    if mine is not None:  # somebody put it where we do not look for it
+        return attempt(intent, volume.detach(sight.vm.id, mine.place), failed)
+    if place in at and not at[place].path:
+        return attempt(intent, volume.clear(sight.vm.id, place), failed)
+    if place in at:  # of an administrator's making
+        used = {one.place.location for one in sight.drives if one.place.controller == "SCSI"}
+        other = devices.location("", intent.machine.taken | used)
+        return Note({"location": other}) if other is not None else failed
+    plan = volume.attach(sight.vm.id, place, intent.disk.path, intent.maximum_iops)
+    return attempt(intent, plan, failed)
+
+
+@step("volume", "detaching")
+def detach(intent: Intent, sight: Sight) -> Decision:
+    """See the disk in none of the VM's drives."""
+    if intent.machine is None:
+        return Rest("detached")
+    if intent.machine.leaving:
+        return Wait(1.0)
+    if sight.vm is None:
+        return Wait(1.0, "its VM is not on its host")
+    mine = _mine(intent, sight)
+    if mine is None:
+        return Rest("detached")
+    if drive.is_disk(mine.path, intent.root, intent.disk.path) == "checkpoint":
+        return Wait(1.0, "a checkpoint holds it")
+    if intent.machine.checkpointed:
+        return Wait(1.0, "a checkpoint holds the disks of its instance")
+    if _in_transition(sight.vm):
+        return Wait(0.5)
+    return attempt(intent, volume.detach(sight.vm.id, mine.place))
+
+
+@step("volume", "deleting")
+def delete(intent: Intent, sight: Sight) -> Decision:
+    """See its file gone, and with it the folder of an instance that left nothing else."""
+    if intent.copied:
+        return Wait(1.0, "a snapshot of it is being copied")
+    if sight.file is not None:
+        return attempt(intent, volume.remove(intent.disk.path))
+    if sight.folder and intent.folder is not None:
+        return attempt(intent, volume.remove(intent.folder))
+    return Rest("deleted")
+
+
+def _is_whole(intent: Intent, sight: Sight) -> bool:
+    """Whether the disk is there as it is to be; one that is larger was grown since."""
+    if sight.file is None or sight.size_bytes is None:
+        return False
+    return intent.disk.size_bytes is None or sight.size_bytes >= intent.disk.size_bytes
+
+
+def _mine(intent: Intent, sight: Sight) -> volume.Drive | None:
+    path = intent.disk.path
+    found = (one for one in sight.drives if drive.is_disk(one.path, intent.root, path))
+    return next(found, None)
+
+
+def _in_transition(machine: vm.Vm) -> bool:
+    return machine.state not in vm.OFF_STATES and machine.state not in vm.RUNNING_STATES
+
+
+def attempt(intent: AnyIntent, plan: Plan, hopeless: Rest | None = None) -> Decision:
+    """Run the plan, with pauses that grow while it fails; after enough failures, the finding.
+
+    What fails because something else is under way is tried for ever.
+    """
+    last = intent.tried.get(plan.purpose)
+    if last is None or last.ran is False:
+        return Do(plan)
+    if last.error is None:
+        pause = min(_LONGEST_PAUSE, 0.5 * last.tries)
+    else:
+        if hopeless is not None and last.tries >= _TRIES and not _passes(last.error):
+            return hopeless
+        pause = min(_LONGEST_PAUSE, 0.25 * 2**last.tries)
+    left = _left(intent, last, pause)
+    if left <= 0:
+        return Do(plan)
+    return Wait(min(left, 1.0), f"{plan.purpose}: {last.error.id}" if last.error else None)
+
+
+def _passes(error: HostFault) -> bool:
+    return error.identifier in _TRANSIENT or _SHARING_VIOLATION in error.hresult
+
+
+def _left(intent: AnyIntent, last: Last, pause_seconds: float) -> float:
+    """What is left of a pause; nothing when the clock was set back since it began."""
+    passed = (intent.now - last.at).total_seconds()
+    return pause_seconds - passed if passed >= 0 else 0.0
