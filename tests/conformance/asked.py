@@ -147,23 +147,54 @@ VALUES: Final[Mapping[str, Any]] = {
     "VpcId": "{vpc}",
 }
 """Required member -> its value; `{i}` stands for an id of that prefix."""
+_PERMISSIONS: Final = [
+    {
+        "IpProtocol": "tcp",
+        "FromPort": 22,
+        "ToPort": 22,
+        "IpRanges": [{"CidrIp": "10.0.0.0/8", "Description": "new"}],
+    }
+]
 MORE: Final[Mapping[str, Mapping[str, Any]]] = {
+    "AuthorizeSecurityGroupEgress": {"GroupId": "{sg}", "IpPermissions": _PERMISSIONS},
+    "AuthorizeSecurityGroupIngress": {"GroupId": "{sg}", "IpPermissions": _PERMISSIONS},
+    "CreateSecurityGroup": {"GroupName": "new", "Description": "new"},
     "DeleteKeyPair": {"KeyName": "old"},
+    "DeleteSecurityGroup": {"GroupId": "{web}"},
     "DescribeImageAttribute": {"Attribute": "description"},
     "DescribeInstanceAttribute": {"Attribute": "userData"},
     "DescribeVpcAttribute": {"Attribute": "enableDnsSupport"},
     "ModifyImageAttribute": {"Description": {"Value": "new"}},
     "ModifyInstanceAttribute": {"DisableApiStop": {"Value": True}},
     "ModifyInstanceMetadataOptions": {"HttpTokens": "required"},
+    "ModifySecurityGroupRules": {
+        "GroupId": "{web}",
+        "SecurityGroupRules": [
+            {
+                "SecurityGroupRuleId": "{in}",
+                "SecurityGroupRule": {"IpProtocol": "-1", "CidrIpv4": "11.0.0.0/8"},
+            }
+        ],
+    },
     "RegisterImage": {
         "ImageLocation": "new.vhdx",
         "BlockDeviceMappings": [{"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 8}}],
     },
     "ResetImageAttribute": {"Attribute": "launchPermission", "ImageId": "{public}"},
     "ResetInstanceAttribute": {"Attribute": "sourceDestCheck"},
+    "RevokeSecurityGroupEgress": {"GroupId": "{web}", "SecurityGroupRuleIds": ["{out}"]},
+    "RevokeSecurityGroupIngress": {"GroupId": "{web}", "SecurityGroupRuleIds": ["{in}"]},
     "RunInstances": {"ImageId": "{ami}"},
     "StartInstances": {"InstanceIds": ["{stopped}"]},
     "UnmonitorInstances": {"InstanceIds": ["{stopped}"]},
+    "UpdateSecurityGroupRuleDescriptionsEgress": {
+        "GroupId": "{web}",
+        "SecurityGroupRuleDescriptions": [{"SecurityGroupRuleId": "{out}", "Description": "new"}],
+    },
+    "UpdateSecurityGroupRuleDescriptionsIngress": {
+        "GroupId": "{web}",
+        "IpPermissions": _PERMISSIONS,
+    },
 }
 """What an action is asked beside or instead."""
 
@@ -217,6 +248,7 @@ def _populate(cloud: InProcess) -> dict[str, str]:
             cloud.call("StopInstances", InstanceIds=listed)
             _find(cloud, "stopped", listed)
     cloud.store.write(lambda session: multiply(session, SIZE))
+    named |= _make_group(cloud)
     with cloud.store.read() as session:
         others: list[tuple[type[Any], str]] = [
             (models.KeyPair, "key"),
@@ -226,6 +258,17 @@ def _populate(cloud: InProcess) -> dict[str, str]:
         for table, prefix in [*others, *((clone[0], clone[1]) for clone in _CLONED)]:
             named[prefix] = session.execute(_own(table).limit(1)).one().id
     return named
+
+
+def _make_group(cloud: InProcess) -> dict[str, str]:
+    """Make a group that nobody is in; `in` and `out` are its rules."""
+    group_id = cloud.call("CreateSecurityGroup", GroupName="web", Description="web")["GroupId"]
+    permissions = [{**_PERMISSIONS[0], "IpRanges": [{"CidrIp": "10.0.0.0/8"}]}]
+    cloud.call("AuthorizeSecurityGroupIngress", GroupId=group_id, IpPermissions=permissions)
+    mine = [{"Name": "group-id", "Values": [group_id]}]
+    rules = cloud.call("DescribeSecurityGroupRules", Filters=mine)["SecurityGroupRules"]
+    ways = {"out" if rule["IsEgress"] else "in": rule["SecurityGroupRuleId"] for rule in rules}
+    return {"web": group_id, **ways}
 
 
 def _find(cloud: InProcess, event: lifecycle.Found, instance_ids: list[str]) -> None:

@@ -26,9 +26,11 @@ CODES: set[str] = set(DATA["errors"]) | set(DATA["documented"]) | set(DATA["iam"
 
 OUR_WORDS = {
     "architecture_mismatch": "the wording of today; the sighting is of an older one",
+    "cidr_malformed": "as users report it; the list of sightings has it not",
     "device_mapped_twice": "no sighting",
     "different_networks": "as Terraform's users report it",
     "insufficient_capacity_anywhere": "no sighting without a zone; after the one with it",
+    "duplicate_rule": "the sighting is of a rule with ports alone",
     "idempotent_instance_terminated": "the sighting breaks off before its end",
     "incorrect_instance_state_reboot": "no sighting; after the one of a start",
     "instance_limit_exceeded": "without AWS's address for more",
@@ -48,7 +50,17 @@ OUR_WORDS = {
     "key_pair_limit_exceeded": "no sighting",
     "missing_device_index": "as the tests of another service quote AWS",
     "multiple_attributes": "as users report it; the list of sightings has it not",
+    "name_reserved": "as users report it; the list of sightings has it not",
     "no_attributes": "as users report it; the list of sightings has it not",
+    "peer_of_another_kind": "no sighting",
+    "permission_twice": "as users report it; the list of sightings has it not",
+    "port_out_of_range": "as users report it; the list of sightings has it not",
+    "ports_reversed": "no sighting",
+    "security_group_limit_exceeded": "the sighting is of groups of an instance",
+    "text_invalid": "as users report it; the list of sightings has it not",
+    "type_missing": "no sighting; after the one of ports",
+    "type_out_of_range": "no sighting; after the one of ports",
+    "unknown_protocol": "as users report it; the list of sightings has it not",
     "unsupported_operation": "AWS offers what it has; a sentence of its style",
 }
 """Functions whose sentence is not held against AWS's, with the reason."""

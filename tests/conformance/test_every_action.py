@@ -111,9 +111,12 @@ def test_so_many_values_are_refused_by_every_list(still: World) -> None:
 # -- ids
 
 NO_IDS: Final = {
+    "AvailabilityZoneId": "zones have names of another form",
     "MetricCategoryIds": "refused whatever it is",
     "KernelId": "refused whatever it is",
+    "KmsKeyId": "refused whatever it is",
     "RamdiskId": "refused whatever it is",
+    "SourceSecurityGroupOwnerId": "an account",
     "UserIds": "accounts",
     "ZoneIds": "zones have names of another form",
 }
@@ -229,6 +232,8 @@ def other_parameters(action: str) -> dict[str, Any]:
 # -- tags at creation
 
 KINDS: Final[Mapping[str, list[str]]] = {
+    "AuthorizeSecurityGroupEgress": ["security-group-rule"],
+    "AuthorizeSecurityGroupIngress": ["security-group-rule"],
     "ImportKeyPair": ["key-pair"],
     "RegisterImage": ["image"],
     "RunInstances": ["instance", "network-interface", "volume"],
@@ -263,6 +268,8 @@ PREFIXED: Final = {
     "instance": "i",
     "key-pair": "key",
     "network-interface": "eni",
+    "security-group": "sg",
+    "security-group-rule": "sgr",
     "volume": "vol",
 }
 """Type in a tag -> prefix of the ids."""

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
+from state import ids
 from state.models import SecurityGroup, SecurityGroupRule, Vpc
 from translators import errors, listing, tags, zones
 from translators.filters import Column, Filter, never, number, owner, text, through
@@ -80,7 +81,6 @@ def _view(ctx: Context, keys: Sequence[int]) -> Mapping[int, Any]:
 
 
 def _shown(ctx: Context, row: Any, rules: Sequence[Any], tagged: list[Any]) -> SecurityGroupTypeDef:
-    head = f"arn:{zones.partition(ctx.region)}:ec2:{ctx.region}:{ctx.account_id}"
     shown: SecurityGroupTypeDef = {
         "Description": row.description,
         "GroupId": row.id,
@@ -88,12 +88,18 @@ def _shown(ctx: Context, row: Any, rules: Sequence[Any], tagged: list[Any]) -> S
         "IpPermissions": _permissions(ctx, [rule for rule in rules if not rule.is_egress]),
         "IpPermissionsEgress": _permissions(ctx, [rule for rule in rules if rule.is_egress]),
         "OwnerId": ctx.account_id,
-        "SecurityGroupArn": f"{head}:security-group/{row.id}",
+        "SecurityGroupArn": arn(ctx, row.id),
         "VpcId": row.vpc_id,
     }
     if tagged:
         shown["Tags"] = tagged
     return shown
+
+
+def arn(ctx: Context, group_id: str) -> str:
+    """The name of a group that is unique across all of AWS."""
+    head = f"arn:{zones.partition(ctx.region)}:ec2:{ctx.region}:{ctx.account_id}"
+    return f"{head}:security-group/{group_id}"
 
 
 def _permissions(ctx: Context, rules: Sequence[Any]) -> list[IpPermissionOutputTypeDef]:
@@ -154,6 +160,28 @@ def describe_security_groups(ctx: Context, request: DescribeSecurityGroupsReques
         request = {**request, "GroupIds": [*(request.get("GroupIds") or ()), *named]}
     page = listing.describe(ctx, SECURITY_GROUPS, request)
     return page.answer("SecurityGroups", page.fragments())
+
+
+def find(ctx: Context, request: Mapping[str, Any]) -> Any:
+    """Find the one group that a change is about: by id, else by name in the default VPC.
+
+    :raises Ec2Error: ``MissingParameter``, ``InvalidGroup.NotFound``, ``InvalidGroupId.Malformed``
+    """
+    group_id, name = request.get("GroupId"), request.get("GroupName")
+    if group_id is None and name is None:
+        raise errors.missing_parameter("groupId")
+    if group_id is None:
+        [group_id] = _ids(ctx, [str(name)])
+    elif not ids.is_well_formed("sg", group_id):
+        raise errors.invalid_group_id_malformed(group_id)
+    row = ctx.session.execute(
+        sa.select(SecurityGroup.__table__, Vpc.id.label("vpc_id"))
+        .join(Vpc, Vpc.key == SecurityGroup.vpc_key)
+        .where(SecurityGroup.id == group_id, listing.owned(ctx, SecurityGroup))
+    ).one_or_none()
+    if row is None:
+        raise errors.invalid_group_not_found([group_id])
+    return row
 
 
 def _ids(ctx: Context, names: Sequence[str]) -> list[str]:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     )
 
 _Peer: Final = aliased(SecurityGroup)
-_ALL: Final = -1
+ALL: Final = -1
 """EC2's number for all ports, and all types and codes of ICMP."""
 
 FILTERS: Final[Mapping[str, Filter]] = {
@@ -50,7 +50,7 @@ def _view(ctx: Context, keys: Sequence[int]) -> Mapping[int, Any]:
 def _shown(ctx: Context, row: Any, tagged: list[Any]) -> SecurityGroupRuleTypeDef:
     head = f"arn:{zones.partition(ctx.region)}:ec2:{ctx.region}:{ctx.account_id}"
     shown: SecurityGroupRuleTypeDef = {
-        "FromPort": _ALL if row.from_port is None else row.from_port,
+        "FromPort": ALL if row.from_port is None else row.from_port,
         "GroupId": row.group_id,
         "GroupOwnerId": ctx.account_id,
         "IpProtocol": row.protocol,
@@ -58,7 +58,7 @@ def _shown(ctx: Context, row: Any, tagged: list[Any]) -> SecurityGroupRuleTypeDe
         "SecurityGroupRuleArn": f"{head}:security-group-rule/{row.id}",
         "SecurityGroupRuleId": row.id,
         "Tags": tagged,
-        "ToPort": _ALL if row.to_port is None else row.to_port,
+        "ToPort": ALL if row.to_port is None else row.to_port,
     }
     if row.cidr_ipv4 is not None:
         shown["CidrIpv4"] = row.cidr_ipv4
