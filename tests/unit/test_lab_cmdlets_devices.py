@@ -190,7 +190,6 @@ def test_an_adapter_is_made_guarded_and_connected(bench: Bench) -> None:
         "mac_spoofing": "Off",
         "dhcp_guard": "On",
         "router_guard": "On",
-        "rules": [],
     }
     (vlan,) = bench("Get-VMNetworkAdapterVlan", VMNetworkAdapter=nic)
     assert vlan.property("AccessVlanId") == 7

@@ -204,6 +204,7 @@ def _vm_view(vm: model.Vm, now: float) -> dict[str, Any]:
             f"{disk.controller_type} {disk.number}:{disk.location}": disk.path for disk in vm.disks
         },
         "checkpoints": [one.name for one in vm.snapshots],
+        "rules": {nic.name: [dataclasses.asdict(one) for one in nic.acls] for nic in vm.nics},
         "dvds": [dvd.path for dvd in vm.dvds],
         "nics": [
             {
@@ -214,7 +215,6 @@ def _vm_view(vm: model.Vm, now: float) -> dict[str, Any]:
                 "mac_spoofing": nic.mac_spoofing,
                 "dhcp_guard": nic.dhcp_guard,
                 "router_guard": nic.router_guard,
-                "rules": [dataclasses.asdict(one) for one in nic.acls],
             }
             for nic in vm.nics
         ],
