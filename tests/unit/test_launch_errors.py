@@ -200,8 +200,8 @@ def test_bad_input_gets_ec2s_answer(
             "BlockDeviceMapping.1.Ebs.Encrypted",
         ),
         (
-            {"BlockDeviceMappings": [{"DeviceName": "/dev/sdb", "Ebs": {"VolumeSize": 1}}]},
-            "BlockDeviceMapping.1.Ebs",
+            {"BlockDeviceMappings": [{"DeviceName": "/dev/sdb", "Ebs": {"KmsKeyId": "k"}}]},
+            "BlockDeviceMapping.1.Ebs.KmsKeyId",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else "",

@@ -81,7 +81,7 @@ def make(disk: Disk) -> list[Call]:
     ]
 
 
-def put(machine: Ref, place: Place, path: Path, maximum_iops: int, *, keep: str) -> Call:
+def put(machine: Ref, place: Place, path: Path, maximum_iops: int) -> Call:
     """Add a drive with the disk in it; 0 leaves it unthrottled."""
     asked: dict[str, Argument] = {
         "VM": machine,
@@ -90,6 +90,5 @@ def put(machine: Ref, place: Place, path: Path, maximum_iops: int, *, keep: str)
         "ControllerLocation": place.location,
         "Path": path,
         "MaximumIOPS": maximum_iops,
-        "Passthru": True,
     }
-    return Call("Hyper-V\\Add-VMHardDiskDrive", asked, keep=keep)
+    return Call("Hyper-V\\Add-VMHardDiskDrive", asked)

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from translators.hyperv import acl, nic
+from translators.hyperv import acl, drive, nic
 from translators.hyperv.host import Answer, Argument, Call, Cim, Flat, Path, Plan, Ref
 
 INSTANCES: Final = Path("instances")
@@ -72,6 +72,10 @@ class Spec:
     adapter: Adapter
     notes: str
     start_delay_seconds: int
+    maximum_iops: int = 0
+    """Of the root disk; 0: as many as it can."""
+    disks: tuple[drive.Extra, ...] = ()
+    """Beside the root disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +215,7 @@ def create(spec: Spec) -> Plan:
         Call("Agent\\Remove-Tree", {"Path": folder}),
         Call("Agent\\New-Folder", {"Path": folder}),
         Call("Hyper-V\\New-VHD", disk),
+        *(call for extra in spec.disks for call in drive.make(extra.disk)),
         Call(
             "Hyper-V\\New-VM",
             {
@@ -229,6 +234,7 @@ def create(spec: Spec) -> Plan:
         Call("Hyper-V\\Remove-VMNetworkAdapter", {"VMNetworkAdapter": Ref("made")}),
         *_adapter(vm, spec.adapter),
         *_boot(vm, spec, folder),
+        *(drive.put(vm, extra.place, extra.disk.path, extra.maximum_iops) for extra in spec.disks),
         Call(
             "Hyper-V\\Set-VM",
             {
@@ -290,6 +296,7 @@ def _boot(vm: Ref, spec: Spec, folder: Path) -> list[Call]:
             "ControllerNumber": 0,
             "ControllerLocation": 0,
             "Path": folder / "root.vhdx",
+            "MaximumIOPS": spec.maximum_iops,
             "Passthru": True,
         },
         keep="disk",

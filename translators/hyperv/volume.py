@@ -68,7 +68,7 @@ def create(disk: Disk) -> Plan:
 def attach(vm_id: str, place: Place, path: Path, maximum_iops: int) -> Plan:
     """Add a drive with the disk in it; on SCSI also while the VM runs."""
     fetch = Call("Hyper-V\\Get-VM", {"Id": vm_id}, keep="vm")
-    added = drive.put(Ref("vm"), place, path, maximum_iops, keep="drive")
+    added = drive.put(Ref("vm"), place, path, maximum_iops)
     return Plan("attach-volume", (fetch, added), changes=True)
 
 

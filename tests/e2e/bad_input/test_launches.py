@@ -292,9 +292,9 @@ LAUNCHES = [
     unsupported("IPv6", "Ipv6AddressCount", {"Ipv6AddressCount": 1}),
     unsupported("encryption", "BlockDeviceMapping.1.Ebs.Encrypted", root(Encrypted=True)),
     unsupported(
-        "a second disk",
-        "BlockDeviceMapping.1.Ebs",
-        {"BlockDeviceMappings": [{"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 1}}]},
+        "encryption of a second disk",
+        "BlockDeviceMapping.1.Ebs.Encrypted",
+        {"BlockDeviceMappings": [{"DeviceName": "/dev/sdf", "Ebs": {"Encrypted": True}}]},
     ),
     unsupported(
         "a second interface",

@@ -108,7 +108,9 @@ def _take_over(session: Session, host_key: int, key: int, here: vm.Vm) -> str | 
     instance = session.get_one(models.Instance, key)
     instance.host_key = host_key
     session.execute(
-        sa.update(models.Volume).where(models.Volume.instance_key == key).values(host_key=host_key)
+        sa.update(models.Volume)
+        .where(models.Volume.instance_key == key, models.Volume.phase != "moving")
+        .values(host_key=host_key)
     )
     return instance.id
 

@@ -14,10 +14,10 @@ from typing import Final, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from state import lifecycle, models
-from translators import driven
+from state import lifecycle, models, storage
+from translators import driven, volume_types
 from translators.ec2.instances import surveys
-from translators.hyperv import vm
+from translators.hyperv import drive, vm
 from translators.hyperv.host import Failed, Path, Unreachable
 from translators.settings import GIB, Settings
 from translators.steps import Rest
@@ -122,9 +122,12 @@ def load(session: Session, key: int, settings: Settings, now: dt.datetime) -> In
         .order_by(models.NetworkInterface.device_index)
         .limit(1)
     ).one_or_none()
-    volume = session.scalars(
-        sa.select(models.Volume).where(models.Volume.instance_key == key).limit(1)
-    ).one_or_none()
+    volumes = session.scalars(
+        sa.select(models.Volume)
+        .where(models.Volume.instance_key == key, models.Volume.phase == "in-use")
+        .order_by(models.Volume.key)
+    ).all()
+    volume = next((one for one in volumes if one.location is None), None)
     disk = session.get(models.Snapshot, image.snapshot_key) if image.snapshot_key else None
     return Intent(
         key=key,
@@ -149,6 +152,12 @@ def load(session: Session, key: int, settings: Settings, now: dt.datetime) -> In
             adapter=_adapter(session, interface),
             notes=vm.notes(deployment, instance.id),
             start_delay_seconds=zlib.crc32(instance.id.encode()) % _START_SPREAD_SECONDS,
+            maximum_iops=_maximum_iops(volume) if volume else 0,
+            disks=tuple(
+                _extra(session, one, one.location)
+                for one in volumes
+                if one.location is not None and instance.phase == "pending"
+            ),
         ),
         keeps_disk=volume is not None and not volume.delete_on_termination,
         attempt=driven.attempt(session, "instance", key),
@@ -160,6 +169,26 @@ def _disk_bytes(volume: models.Volume | None, parent_gib: int) -> int | None:
     if volume is None or volume.size_gib == parent_gib:
         return None
     return volume.size_gib * GIB
+
+
+def _maximum_iops(volume: models.Volume) -> int:
+    return volume_types.normalised_iops(
+        volume.type, volume.size_gib, volume.iops, volume.throughput
+    )
+
+
+def _extra(session: Session, volume: models.Volume, location: int) -> drive.Extra:
+    """A disk that the instance is launched with, beside its root disk."""
+    parent = session.get(models.Snapshot, volume.snapshot_key) if volume.snapshot_key else None
+    return drive.Extra(
+        drive.Disk(
+            Path(volume.file_name),
+            Path(parent.file_name) if parent else None,
+            _disk_bytes(volume, parent.size_gib if parent else 0),
+        ),
+        drive.Place("SCSI", location),
+        _maximum_iops(volume),
+    )
 
 
 def _adapter(session: Session, interface: models.NetworkInterface | None) -> vm.Adapter:
@@ -221,7 +250,7 @@ def forget(session: Session, before: dt.datetime) -> int:
 def _attach(session: Session, instance: models.Instance, now: dt.datetime) -> None:
     session.execute(
         sa.update(models.Volume)
-        .where(models.Volume.instance_key == instance.key)
+        .where(models.Volume.instance_key == instance.key, models.Volume.phase == "in-use")
         .values(state="in-use", attachment_state="attached")
     )
     session.execute(
@@ -258,28 +287,45 @@ def _release(session: Session, instance: models.Instance, now: dt.datetime) -> N
             models.NetworkInterface.instance_key == instance.key
         )
     )
-    volumes = sa.select(models.Volume.key).where(
-        models.Volume.instance_key == instance.key, models.Volume.delete_on_termination
-    )
-    _forget_tags(session, "volume", volumes)
-    session.execute(
-        sa.delete(models.Volume).where(
-            models.Volume.instance_key == instance.key, models.Volume.delete_on_termination
-        )
-    )
-    session.execute(
-        sa.update(models.Volume)
-        .where(models.Volume.instance_key == instance.key)
-        .values(
-            state="available",
-            instance_key=None,
-            device=None,
-            attachment_state=None,
-            attach_time=None,
-        )
-    )
+    _release_volumes(session, instance, now)
     session.execute(sa.delete(models.Look).where(models.Look.instance_key == instance.key))
     _forget_work(session, models.Work.key == instance.key)
+
+
+def _release_volumes(session: Session, instance: models.Instance, now: dt.datetime) -> None:
+    """Let go of its volumes: some end with it, the others are free."""
+    query = sa.select(models.Volume).where(models.Volume.instance_key == instance.key)
+    for volume in session.scalars(query).all():
+        in_folder = "/" not in volume.file_name
+        if volume.delete_on_termination and in_folder:  # gone with the folder
+            mine = sa.select(models.Volume.key).where(models.Volume.key == volume.key)
+            _forget_tags(session, "volume", mine)
+            session.delete(volume)
+            continue
+        # Of one that never ran, or to which a volume was still on its way, nobody knows whether
+        # the disk was made yet.
+        made = volume.state != "creating" and volume.phase != "moving"
+        phase: storage.VolumePhase = "available" if made else "creating"
+        if volume.delete_on_termination:
+            phase = "deleting"
+        if in_folder:
+            volume.file_name = f"{vm.INSTANCES.segments}/{instance.id}/{volume.file_name}"
+        for name, value in {**storage.entered(phase), **_NOBODYS}.items():
+            setattr(volume, name, value)
+        volume.generation += 1
+        volume.phase_since = now
+    session.flush()
+
+
+_NOBODYS: Final[dict[str, object]] = {
+    "instance_key": None,
+    "device": None,
+    "location": None,
+    "attach_time": None,
+    "delete_on_termination": False,
+    "force": False,
+}
+"""The columns of a volume that no instance has."""
 
 
 def _forget_work(session: Session, which: sa.ColumnElement[bool]) -> None:

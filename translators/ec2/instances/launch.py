@@ -6,7 +6,8 @@ requests".
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
@@ -14,7 +15,7 @@ import sqlalchemy as sa
 from state import lifecycle
 from state.models import Instance, Reservation
 from state.statements import Statement
-from translators import errors, zones
+from translators import errors, snapshots, zones
 from translators.ec2.instances import (
     addresses,
     block_devices,
@@ -51,6 +52,19 @@ _LAUNCHED: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What each instance of a launch takes of a host, and which hosts have the disks it is of."""
+
+    need: placement.Need
+    disk_bytes: int
+    having: frozenset[int] | None
+
+    def reach(self, rooms: Iterable[placement.Room]) -> list[placement.Room]:
+        """Leave out hosts that lack a file; None having it means that all have."""
+        return [one for one in rooms if self.having is None or one.host_key in self.having]
+
+
 def replay(ctx: Context, answer: Mapping[str, Any]) -> Result:
     """Show what an earlier launch with the same ClientToken made, as it is now.
 
@@ -76,7 +90,8 @@ def run_instances(ctx: Context, request: RunInstancesRequestTypeDef) -> Result:
     """
     launch: requested.Launch = ctx.prepared
     image = targets.image(ctx, launch)
-    root = block_devices.root(image, launch.block_devices)
+    disks = block_devices.read(ctx, image, launch.block_devices)
+    having = snapshots.hosts_with(ctx.session, disks.snapshot_keys)
     need = placement.Need(launch.processors, launch.type.memory_mib * MIB)
     placement.check(need, image.generation)
     public_key = targets.public_key(ctx, launch.key_name)
@@ -87,9 +102,10 @@ def run_instances(ctx: Context, request: RunInstancesRequestTypeDef) -> Result:
         candidates = [addresses.holder(candidates, launch.private_ip)]
     groups = targets.groups(ctx, launch, candidates[0])
     most = min(launch.maximum, _allowed(ctx, launch.minimum))
-    place = _place(ctx, launch, candidates, need, root.size_gib * GIB, most)
+    wanted = _Wanted(need, disks.size_gib * GIB, having)
+    place = _place(ctx, launch, candidates, wanted, most)
     return launched.write(
-        ctx, launch, launched.Subject(image, root, need, public_key, groups), place
+        ctx, launch, launched.Subject(image, disks, need, public_key, groups), place
     )
 
 
@@ -110,8 +126,7 @@ def _place(
     ctx: Context,
     launch: requested.Launch,
     candidates: Sequence[Any],
-    need: placement.Need,
-    disk_bytes: int,
+    wanted: _Wanted,
     most: int,
 ) -> launched.Place:
     """Choose the subnet whose zone has room for the most of them, then hosts and addresses."""
@@ -120,13 +135,13 @@ def _place(
     rooms = placement.rooms(ctx, letters)
     offers: list[tuple[list[int], int, Any]] = []
     for letter, subnet in letters.items():
-        reached = placement.on_switch(rooms.get(letter, ()), subnet.switch)
+        reached = placement.on_switch(wanted.reach(rooms.get(letter, ())), subnet.switch)
         free_bytes = sum(room.memory_bytes for room in reached)
-        hosts = placement.place(reached, need, disk_bytes, most)
+        hosts = placement.place(reached, wanted.need, wanted.disk_bytes, most)
         if len(hosts) >= launch.minimum:
             offers.append((hosts, free_bytes, subnet))
     if not offers:
-        raise _no_capacity(ctx, launch, candidates, need, disk_bytes)
+        raise _no_capacity(ctx, launch, candidates, wanted)
     offers.sort(key=lambda offer: (len(offer[0]), offer[1]), reverse=True)
     if launch.private_ip is not None:
         hosts, _, subnet = offers[0]
@@ -142,8 +157,7 @@ def _no_capacity(
     ctx: Context,
     launch: requested.Launch,
     candidates: Sequence[Any],
-    need: placement.Need,
-    disk_bytes: int,
+    wanted: _Wanted,
 ) -> errors.Ec2Error:
     name = launch.type.name
     if launch.subnet_id is None and launch.zone is None and launch.zone_id is None:
@@ -154,7 +168,14 @@ def _no_capacity(
     roomy = [
         other.name
         for other in others
-        if len(placement.place(rooms.get(other.letter, ()), need, disk_bytes, launch.minimum))
+        if len(
+            placement.place(
+                wanted.reach(rooms.get(other.letter, ())),
+                wanted.need,
+                wanted.disk_bytes,
+                launch.minimum,
+            )
+        )
         == launch.minimum
     ]
     return instance_errors.insufficient_instance_capacity(name, zone, roomy)

@@ -31,7 +31,7 @@ class Subject:
     """What is launched."""
 
     image: Any
-    root: block_devices.Root
+    disks: block_devices.Disks
     need: placement.Need
     public_key: str | None
     groups: Sequence[Any]
@@ -76,9 +76,11 @@ def write(ctx: Context, launch: requested.Launch, subject: Subject, place: Place
             for group in subject.groups
         ],
     )
+    disks = (subject.disks.root, *subject.disks.others)
     volumes = [
-        {**owner, **_volume(ctx, subject, place.subnet.zone, key, host_key)}
+        {**owner, **_volume(ctx, subject, disk, place.subnet.zone, key, host_key)}
         for key, host_key in zip(keys, place.hosts, strict=True)
+        for disk in disks
     ]
     volume_keys = _VOLUMES.run(session, volumes)
     made = {
@@ -101,7 +103,10 @@ def write(ctx: Context, launch: requested.Launch, subject: Subject, place: Place
     ]
     _TAGS.run(session, tags)
     ctx.wake.update(place.hosts)
-    shown = _shown(ctx, launch, subject, place, list(zip(rows, interfaces, volumes, strict=True)))
+    mapped: list[list[views.Row]] = [
+        [*volumes[first : first + len(disks)]] for first in range(0, len(volumes), len(disks))
+    ]
+    shown = _shown(ctx, launch, subject, place, list(zip(rows, interfaces, mapped, strict=True)))
     return answer(ctx, reservation_id, shown)
 
 
@@ -163,28 +168,33 @@ def _interface(
 
 
 def _volume(
-    ctx: Context, subject: Subject, zone: str, instance_key: int, host_key: int
+    ctx: Context,
+    subject: Subject,
+    disk: block_devices.Disk,
+    zone: str,
+    instance_key: int,
+    host_key: int,
 ) -> dict[str, Any]:
-    root = subject.root
+    is_root = disk.location is None
+    volume_id = ids.mint("vol")
     return {
-        "id": ids.mint("vol"),
+        "id": volume_id,
         "zone": zone,
         "host_key": host_key,
-        "size_gib": root.size_gib,
-        "type": root.type,
-        "iops": root.iops,
-        "throughput": root.throughput,
-        "snapshot_id": subject.image.snapshot_id,
-        "snapshot_key": subject.image.snapshot_key,
-        "image_key": subject.image.key,
+        **disk.volume.columns(),
+        "snapshot_id": disk.snapshot_id,
+        "snapshot_key": disk.snapshot_key,
+        "image_key": subject.image.key if is_root else None,
         "state": "creating",
+        "phase_since": ctx.now,
         "created_at": ctx.now,
         "instance_key": instance_key,
-        "device": root.device,
+        "device": disk.device,
+        "location": disk.location,
         "attachment_state": "attaching",
         "attach_time": ctx.now,
-        "delete_on_termination": root.delete_on_termination,
-        "file_name": block_devices.ROOT_FILE,
+        "delete_on_termination": disk.delete_on_termination,
+        "file_name": block_devices.ROOT_FILE if is_root else f"volumes/{volume_id}.vhdx",
     }
 
 
@@ -196,7 +206,7 @@ def _shown(
     launch: requested.Launch,
     subject: Subject,
     place: Place,
-    made: Sequence[tuple[views.Row, views.Row, views.Row]],
+    made: Sequence[tuple[views.Row, views.Row, list[views.Row]]],
 ) -> list[InstanceTypeDef]:
     """Shape what was just written, without reading it back."""
     also = {
@@ -218,14 +228,14 @@ def _shown(
                         ],
                     )
                 ],
-                volumes=[volume],
+                volumes=volumes,
                 tags=[
                     {"Key": name, "Value": launch.tags["instance"][name]}
                     for name in sorted(launch.tags["instance"])
                 ],
             ),
         )
-        for row, interface, volume in made
+        for row, interface, volumes in made
     ]
 
 
