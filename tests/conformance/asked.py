@@ -20,7 +20,7 @@ import sqlalchemy as sa
 from ec2gw.auth import accounts
 from ec2gw.pipeline import Gateway
 from ec2gw.wire import model
-from state import ids, lifecycle, models
+from state import ids, lifecycle, models, storage
 from state.secrets import Vault
 from state.store import Store
 from tests.in_process import InProcess
@@ -46,6 +46,7 @@ PREFIXES: Final[Mapping[str, str]] = {
     "RouteTable": "rtb",
     "SecurityGroup": "sg",
     "SecurityGroupRule": "sgr",
+    "Snapshot": "snap",
     "Subnet": "subnet",
     "Volume": "vol",
     "Vpc": "vpc",
@@ -144,6 +145,7 @@ VALUES: Final[Mapping[str, Any]] = {
     "PublicKeyMaterial": ED25519,
     "Resources": ["{i}"],
     "Tags": [{"Key": "Owner", "Value": "me"}],
+    "VolumeId": "{vol}",
     "VpcId": "{vpc}",
 }
 """Required member -> its value; `{i}` stands for an id of that prefix."""
@@ -159,11 +161,16 @@ MORE: Final[Mapping[str, Mapping[str, Any]]] = {
     "AuthorizeSecurityGroupEgress": {"GroupId": "{sg}", "IpPermissions": _PERMISSIONS},
     "AuthorizeSecurityGroupIngress": {"GroupId": "{sg}", "IpPermissions": _PERMISSIONS},
     "CreateSecurityGroup": {"GroupName": "new", "Description": "new"},
+    "AttachVolume": {"VolumeId": "{free}", "InstanceId": "{i}", "Device": "/dev/sdz"},
+    "CreateVolume": {"AvailabilityZone": "us-east-1a", "Size": 1},
     "DeleteKeyPair": {"KeyName": "old"},
     "DeleteSecurityGroup": {"GroupId": "{web}"},
+    "DeleteVolume": {"VolumeId": "{free}"},
     "DescribeImageAttribute": {"Attribute": "description"},
     "DescribeInstanceAttribute": {"Attribute": "userData"},
+    "DescribeVolumeAttribute": {"Attribute": "autoEnableIO"},
     "DescribeVpcAttribute": {"Attribute": "enableDnsSupport"},
+    "DetachVolume": {"VolumeId": "{data}"},
     "ModifyImageAttribute": {"Description": {"Value": "new"}},
     "ModifyInstanceAttribute": {"DisableApiStop": {"Value": True}},
     "ModifyInstanceMetadataOptions": {"HttpTokens": "required"},
@@ -176,6 +183,8 @@ MORE: Final[Mapping[str, Mapping[str, Any]]] = {
             }
         ],
     },
+    "ModifyVolume": {"VolumeId": "{free}", "Size": 2},
+    "ModifyVolumeAttribute": {"AutoEnableIO": {"Value": True}},
     "RegisterImage": {
         "ImageLocation": "new.vhdx",
         "BlockDeviceMappings": [{"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 8}}],
@@ -249,10 +258,12 @@ def _populate(cloud: InProcess) -> dict[str, str]:
             _find(cloud, "stopped", listed)
     cloud.store.write(lambda session: multiply(session, SIZE))
     named |= _make_group(cloud)
+    named |= _make_volumes(cloud, named["i"])
     with cloud.store.read() as session:
         others: list[tuple[type[Any], str]] = [
             (models.KeyPair, "key"),
             (models.NetworkInterface, "eni"),
+            (models.Snapshot, "snap"),
             (models.Volume, "vol"),
         ]
         for table, prefix in [*others, *((clone[0], clone[1]) for clone in _CLONED)]:
@@ -269,6 +280,27 @@ def _make_group(cloud: InProcess) -> dict[str, str]:
     rules = cloud.call("DescribeSecurityGroupRules", Filters=mine)["SecurityGroupRules"]
     ways = {"out" if rule["IsEgress"] else "in": rule["SecurityGroupRuleId"] for rule in rules}
     return {"web": group_id, **ways}
+
+
+def _make_volumes(cloud: InProcess, instance_id: str) -> dict[str, str]:
+    """Make volumes that were modified once; the one called `data` is in use, `free` was not."""
+    made = [
+        cloud.call("CreateVolume", AvailabilityZone="us-east-1a", Size=1)["VolumeId"]
+        for _ in range(SIZE + 1)
+    ]
+    _rest(cloud, "available")
+    for volume_id in made[:-1]:
+        cloud.call("ModifyVolume", VolumeId=volume_id, Size=2)
+    cloud.call("AttachVolume", VolumeId=made[0], InstanceId=instance_id, Device="/dev/sdf")
+    _rest(cloud, "in-use")
+    return {"data": made[0], "free": made[-1]}
+
+
+def _rest(cloud: InProcess, phase: storage.VolumePhase) -> None:
+    """Let the engine find all volumes that it was to see to so."""
+    working = models.Volume.phase.in_(storage.VOLUME_WORKING)
+    query = sa.update(models.Volume).where(working).values(**storage.entered(phase))
+    cloud.store.write(lambda session: session.execute(query))
 
 
 def _find(cloud: InProcess, event: lifecycle.Found, instance_ids: list[str]) -> None:

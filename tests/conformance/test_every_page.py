@@ -55,6 +55,7 @@ OTHER_BOUNDS: Final = {
     "DescribeHosts": (5, 500),
     "DescribeImages": (1, 1000),
     "DescribeSpotPriceHistory": (1, 1000),
+    "DescribeVolumesModifications": (5, 500),
 }
 """Of MaxResults, where botocore's model tells none and they are not what most lists have."""
 

@@ -49,7 +49,10 @@ def snapshot(cloud: Cloud, *, on: str | None = None, size_gib: int = 8) -> model
             session.add(models.SnapshotCopy(snapshot_key=row.key, host_key=host_key, ready=True))
 
     cloud.store.write(work)
-    return next(row for row in cloud.rows(models.Snapshot) if row.id == snapshot_id)
+    made: models.Snapshot = next(
+        row for row in cloud.rows(models.Snapshot) if row.id == snapshot_id
+    )
+    return made
 
 
 def image_with(cloud: Cloud, **disk: Any) -> str:
@@ -133,7 +136,7 @@ def test_the_vm_is_made_with_its_disks_before_it_ever_starts(cloud: Cloud) -> No
     extras = {extra.place.location: extra.disk for extra in intent.spec.disks}
     made = volumes(cloud)
     parent = Path(source.file_name)
-    assert extras[5].parent is None and extras[5].size_bytes == 5 * 2**30
+    assert (extras[5].parent, extras[5].size_bytes) == (None, 5 * 2**30)
     assert (extras[6].parent, extras[6].size_bytes) == (parent, None)
     assert (extras[7].parent, extras[7].size_bytes) == (parent, 9 * 2**30)
     assert extras[6].path == Path(f"volumes/{made['/dev/sdg'].id}.vhdx")

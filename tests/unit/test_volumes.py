@@ -39,6 +39,7 @@ def found(cloud: Cloud, volume_id: str, phase: storage.VolumePhase) -> None:
 
 
 def volume(cloud: Cloud, volume_id: str) -> models.Volume:
+    row: models.Volume
     [row] = [one for one in cloud.rows(models.Volume) if one.id == volume_id]
     return row
 
