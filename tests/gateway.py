@@ -23,6 +23,8 @@ from state.store import Store
 
 LINUX_IMAGE = "ami-0ec20000000000001"
 WINDOWS_IMAGE = "ami-0ec20000000000002"
+KEPT = ("EC2GW_LAB_RECORD", "EC2GW_LAB_POWERSHELL")
+"""Of the environment: what the laboratory writes down, and what runs the agent there."""
 _READY_SECONDS = 60
 _STOP_SECONDS = 10
 
@@ -181,7 +183,7 @@ def clean_environment() -> dict[str, str]:
     return {
         name: value
         for name, value in os.environ.items()
-        if not name.startswith(("AWS_", "EC2GW_", "XDG_"))
+        if name in KEPT or not name.startswith(("AWS_", "EC2GW_", "XDG_"))
     }
 
 

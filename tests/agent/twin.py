@@ -1,9 +1,10 @@
 """Stands where a Linux PowerShell would behind the laboratory's door, without one.
 
 What it is not: PowerShell. It reads the agent's text and the first frame from stdin as the loader
-does, runs the laboratory's interpreter of frames, and hands each call over the socket in the words
-of the generated functions (`ec2gw/lab/powershell/proxies.py`). So the Python half of the bridge
-runs whole on any machine: sockets, live objects by number, paths of another system, pipes.
+does, runs the laboratory's interpreter of frames, binds each call by the same tables, and hands it
+over the socket in the words of the generated functions (`ec2gw/lab/powershell/proxies.py`). So the
+Python half of the bridge runs whole on any machine: sockets, live objects by number, paths of
+another system, pipes.
 
 Usage: the options of `pwsh -File SCRIPT`, all of which it ignores.
 
@@ -18,10 +19,12 @@ import os
 import socket
 import sys
 import time
+import uuid
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ec2gw.lab import binding
 from ec2gw.lab.agent.host import CmdletError, Invoked, WmiValue
 from ec2gw.lab.agent.journal import Journals
 from ec2gw.lab.agent.session import Session
@@ -36,6 +39,11 @@ class Seen:
 
     def __init__(self, told: Mapping[str, Any]) -> None:
         self.told = told
+
+    @property
+    def class_name(self) -> str:
+        name = str(self.told[values.TYPE][-1]).removeprefix("Lab.")
+        return "root/any:Any" if name == "CimInstance" else name
 
     def property(self, name: str) -> object:
         return _live(self.told[name])
@@ -70,11 +78,12 @@ class ProxiedHost:
         if do == "Agent\\New-Folder" and not self._folder:
             Path(_linux(str(arguments["Path"]))).mkdir(parents=True, exist_ok=True)
             return Invoked()  # the agent makes its root by itself
-        with_ = {name: _sent(value) for name, value in arguments.items()}
-        for value in arguments.values():
+        bound = _bind(do, arguments)
+        with_ = {name: _sent(value) for name, value in bound.arguments.items()}
+        for value in bound.arguments.values():
             if isinstance(value, dict):
                 with_[values.KINDS] = {name: _kind(one) for name, one in value.items()}
-        answer = _ask({"name": do.rpartition("\\")[2], "set": "", "with": with_})
+        answer = _ask({"name": do.rpartition("\\")[2], "set": bound.set_name, "with": with_})
         if "error" in answer:
             error = answer["error"]
             codes = tuple(f"0x{code & 0xFFFFFFFF:08X}" for code in reversed(error["codes"]))
@@ -135,8 +144,19 @@ def _ask(question: dict[str, object]) -> dict[str, Any]:
     return answer
 
 
+def _bind(do: str, arguments: Mapping[str, object]) -> binding.BoundCall:
+    """What the generated function's parameters do."""
+    try:
+        return binding.bind(do, arguments, binding.LABORATORY)
+    except binding.BindingError as error:
+        identifier = f"{error.identifier},{do.rpartition(chr(92))[2]}"
+        raise CmdletError(identifier, error.category, error.text, kind=error.kind) from None
+
+
 def _sent(value: object) -> object:
     match value:
+        case uuid.UUID():
+            return str(value)
         case Seen():
             return {values.REF: value.told[values.REF]}
         case WmiValue():

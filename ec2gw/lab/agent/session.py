@@ -16,7 +16,7 @@ import traceback
 from collections import deque
 from dataclasses import dataclass
 
-from ec2gw.lab.agent import casts, plan, request
+from ec2gw.lab.agent import casts, plan, recorder, request
 from ec2gw.lab.agent.host import CmdletError, Invoked
 from ec2gw.lab.agent.journal import Journal, Journals
 from ec2gw.lab.door.process import Output
@@ -233,8 +233,12 @@ class Session:
             ).start()
 
     def _lane(self, job: _Job) -> None:
+        record = recorder.recorder(job.request, self._invoke)
+        invoke = record.invoke if record else self._invoke
         try:
-            job.answer = plan.run(job.request.calls, self._setup, self._invoke, self._dropped)
+            job.answer = plan.run(job.request.calls, self._setup, invoke, self._dropped)
+            if record:
+                record.close(self._setup, job.answer)
         except plan.Dropped:
             return
         except Exception as fault:  # the lane's outermost frame: a fault of ours is an answer too
