@@ -30,6 +30,7 @@ from ec2gw.lab.door.accounts import Account, Credentials
 from ec2gw.lab.door.faults import Faults
 from ec2gw.lab.door.limits import Limits
 from ec2gw.lab.door.server import Door
+from ec2gw.lab.porter import Porter
 from ec2gw.lab.world import World
 from ec2gw.lab.world.clock import FAULTS_VARIABLE
 from ec2gw.lab.world.world import IMAGES, SWITCH
@@ -86,14 +87,18 @@ class Laboratory:
         self._known = _read(self.folder / "hosts.json")
         self._password = str(self._known.get("password") or secrets.token_urlsafe(24))
         self._doors: dict[str, Door] = {}
+        self._porter: Porter | None = None
 
     def start(self) -> None:
         """Open a door for each host, then tell in `hosts.json` how to get in."""
         for number, name in enumerate(self.world.hosts):
             self._doors[name] = self._open(name, number)
+        self._porter = Porter(self.world)
         _write(self.folder / "hosts.json", self.describe())
 
     def stop(self) -> None:
+        if self._porter is not None:
+            self._porter.stop()
         for door in self._doors.values():
             door.stop()
         self.world.close()

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from ec2gw.winrm import agent
 from tests.agent import syntax
-from translators.hyperv import allowed
+from translators.hyperv import allowed, tasks
 
 DATA = Path(__file__).parents[1] / "data" / "agent"
 
 REACHED = (
     "System.OperatingSystem",
+    "System.Security.Cryptography.X509Certificates.X509Certificate",
     "System.Security.Principal.IdentityReference",
     "System.Threading.Tasks.Task",
     "System.Threading.Tasks.Task`1",
@@ -40,7 +42,8 @@ def main(tables: Path) -> None:
     dotnet: dict[str, Any] = json.loads((tables / "dotnet-framework-462.json").read_text())
     recorded: dict[str, Any] = json.loads((tables / "hyperv-recorded.json").read_text())
     documented: dict[str, Any] = json.loads((tables / "hyperv-cmdlets.json").read_text())
-    named = syntax.read(f"{agent.text()}\n{agent.loader()}")
+    task = resources.files(tasks).joinpath("transfer.ps1").read_text(encoding="utf-8")
+    named = syntax.read(f"{agent.text()}\n{agent.loader()}\n{task}")
     _write("dotnet.json", _types(dotnet, named.types | {use.type for use in named.statics}))
     commands = {name.rpartition("\\")[2] for name, _ in named.commands}
     _write(

@@ -12,6 +12,7 @@ import base64
 import functools
 import json
 import re
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ import pytest
 
 from ec2gw.winrm import agent, framing
 from tests.agent import syntax
-from translators.hyperv import allowed
+from translators.hyperv import allowed, tasks
 
 DATA = Path(__file__).parents[1] / "data" / "agent"
-SOURCES = {"agent": agent.text(), "loader": agent.loader()}
+TASK = resources.files(tasks).joinpath("transfer.ps1").read_text(encoding="utf-8")
+SOURCES = {"agent": agent.text(), "loader": agent.loader(), "task": TASK}
 
 NEWER_THAN_5_1 = {
     "pipeline chains": r"&&|\|\|",
@@ -65,6 +67,8 @@ FROM_HOSTS = {
 }
 MESSAGES = {"allowed", "do", "paths", "root", "take", "with"}
 """Members of frames that the agent reads and never writes."""
+ORDERS = {"certificate", "direction", "generation", "length", "path", "sha256", "token", "url"}
+"""Members of a task's order, and of its own state."""
 
 
 @functools.cache
@@ -84,7 +88,7 @@ def commands() -> dict[str, list[str]]:
     return found
 
 
-@pytest.mark.parametrize("name", ["agent.ps1", "files.ps1", "loader.ps1"])
+@pytest.mark.parametrize("name", ["agent.ps1", "files.ps1", "transfer.ps1", "loader.ps1"])
 def test_each_file_parses_without_a_fault(name: str) -> None:
     text = (Path(agent.__file__).parent / name).read_text(encoding="utf-8")
     assert syntax.read(text).faults == []
@@ -149,7 +153,7 @@ def test_each_instance_member_is_one_that_something_has(source: str) -> None:
     """A guard against slips of the pen: whose member it is, no parser can tell."""
     known = {name[1:] for one in dotnet().values() for name in one if name[0] == "."}
     known |= {name for names in OF_POWERSHELL.values() for name in names}
-    known |= FROM_HOSTS.keys() | MESSAGES | named(source).keys
+    known |= FROM_HOSTS.keys() | MESSAGES | ORDERS | named(source).keys
     # A property's getter can be called as a method; of a hashtable it is the only safe way.
     used = {name.removeprefix("get_") for name in named(source).members}
     assert used - known == set()
@@ -160,7 +164,9 @@ def test_each_command_is_ours_or_one_of_5_1_with_those_parameters(source: str) -
     odd = []
     for name, parameters in named(source).commands:
         bare = name.rpartition("\\")[2]
-        if bare in named("agent").functions or re.fullmatch(r"\d+MB", bare):
+        if bare in {*named("agent").functions, *named(source).functions} or re.fullmatch(
+            r"\d+MB", bare
+        ):
             continue
         known = commands().get(bare)
         if known is None:

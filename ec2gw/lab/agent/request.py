@@ -23,7 +23,10 @@ _OWN = frozenset(
         "Agent\\Move-File",
         "Agent\\New-Folder",
         "Agent\\Remove-Tree",
+        "Agent\\Get-Transfer",
+        "Agent\\Remove-Transfer",
         "Agent\\Start-DiskCopy",
+        "Agent\\Start-Transfer",
         "Agent\\Test-Root",
         "Agent\\Write-FileChunk",
     }

@@ -20,6 +20,13 @@ _OWN: Final[Mapping[str, tuple[str, str]]] = {
     "Agent\\Remove-Tree": ("Path!:string", ""),
     "Agent\\Start-DiskCopy": ("Source!:string Destination!:string", "DiskCopy"),
     "Agent\\New-Folder": ("Path!:string", ""),
+    "Agent\\Start-Transfer": (
+        "Name!:string Generation!:int64 Direction!:string Path!:string Url!:string "
+        "Certificate!:string Token!:string Length:int64 Sha256:string",
+        "",
+    ),
+    "Agent\\Get-Transfer": ("Name!:string", "Transfer"),
+    "Agent\\Remove-Transfer": ("Name!:string", ""),
     "Agent\\Test-Root": ("", "Root"),
     "Agent\\Compress-Journal": ("Tokens!+:string[] Damaged:int64", "Journal"),
     "Microsoft.PowerShell.Diagnostics\\Get-WinEvent": (
@@ -47,6 +54,12 @@ CLASSES: Final[Mapping[str, Mapping[str, str]]] = {
         "FileSystem": "string",
     },
     "DiskCopy": {"Job": "string", "Code": "int64"},
+    "Transfer": {
+        "Generation": "int64",
+        "State": "string",
+        "Done": "int64",
+        "Error": "string",
+    },
     "Journal": {"Kept": "int32"},
     "EventLogRecord": {
         "Id": "int32",

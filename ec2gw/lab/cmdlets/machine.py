@@ -20,6 +20,7 @@ from ec2gw.lab.world.session import Session
 for _room in (
     "vms",
     "powering",
+    "transfers",
     "vhds",
     "drives",
     "dvds",
@@ -32,6 +33,7 @@ for _room in (
     "cim",
     "files",
     "copies",
+    "transfers",
 ):
     importlib.import_module(f"ec2gw.lab.cmdlets.{_room}")
 

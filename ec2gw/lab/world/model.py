@@ -239,6 +239,24 @@ class Job:
 
 
 @dataclass
+class Task:
+    """A scheduled task that sends a disk to the depot, or fetches one from there."""
+
+    name: str
+    generation: int
+    direction: str
+    path: str
+    url: str
+    certificate: str
+    token: str
+    length: int | None = None
+    sha256: str | None = None
+    state: str = "Running"
+    done: int = 0
+    error: str = ""
+
+
+@dataclass
 class Merge:
     """Children that go into their parents, the last first: a checkpoint was removed."""
 
@@ -299,6 +317,7 @@ class Machine:
     jobs: list[Job] = field(default_factory=list)
     merges: list[Merge] = field(default_factory=list)
     makings: list[Making] = field(default_factory=list)
+    tasks: list[Task] = field(default_factory=list)
     injected: list[Injected] = field(default_factory=list)
 
 

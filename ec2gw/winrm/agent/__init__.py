@@ -1,8 +1,8 @@
 """The agent that is sent to a host: its text, and the command line that starts it there.
 
 Holds no protocol; the PowerShell beside this file does. `agent.ps1` reads frames of calls, checks
-and runs them; `files.ps1` holds the functions that no cmdlet offers and is put into it here, since
-one text is sent; `loader.ps1` is what stands on the command line.
+and runs them; `files.ps1` and `transfer.ps1` hold the functions that no cmdlet offers and are put
+into it here, since one text is sent; `loader.ps1` is what stands on the command line.
 
 Source: docs/agent.md.
 """
@@ -17,17 +17,26 @@ import importlib.resources
 PROGRAM = r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe"
 """In full: without a cmd shell nothing on the host searches PATH."""
 
-_INCLUSION = "    # files.ps1 stands here.\n"
+_INCLUDED = ("files.ps1", "transfer.ps1")
 
 
 @functools.cache
 def text() -> str:
-    """The agent as it is sent and runs: `agent.ps1` with `files.ps1` in its place."""
-    whole, files = _source("agent.ps1"), _source("files.ps1")
-    if whole.count(_INCLUSION) != 1:
-        raise ValueError("agent.ps1 says not once where files.ps1 stands")
-    indented = "".join(f"    {line}" if line.strip() else line for line in files.splitlines(True))
-    return whole.replace(_INCLUSION, indented)
+    """The agent as it is sent and runs: `agent.ps1` with the others in their places.
+
+    Lines that only comment stay here: the whole goes with one Send.
+    """
+    whole = _source("agent.ps1")
+    for name in _INCLUDED:
+        place = f"    # {name} stands here.\n"
+        if whole.count(place) != 1:
+            raise ValueError(f"agent.ps1 says not once where {name} stands")
+        lines = _source(name).splitlines(True)
+        whole = whole.replace(place, "".join(f"    {line}" for line in lines))
+    first, *rest = whole.splitlines(True)
+    return first + "".join(
+        line for line in rest if line.strip() and not line.lstrip().startswith("#")
+    )
 
 
 @functools.cache

@@ -236,6 +236,8 @@ $library = {
     }
 
     # files.ps1 stands here.
+
+    # transfer.ps1 stands here.
 }
 
 # ---- frames: RS, length and digest of the body, body = base64 of gzip of JSON, LF. ASCII only, whatever the code page.
@@ -391,7 +393,7 @@ try {
     if ($setup.modules -isnot [array]) { throw [System.FormatException]::new('not a list: modules') }
     $allowed = ConvertTo-Table $setup.allowed
     $paths = ConvertTo-Table $setup.paths
-    $own = @('Complete-File', 'Compress-Journal', 'Get-FileState', 'Move-File', 'New-Folder', 'Remove-Tree', 'Start-DiskCopy', 'Test-Root', 'Write-FileChunk')
+    $own = @('Complete-File', 'Compress-Journal', 'Get-FileState', 'Get-Transfer', 'Move-File', 'New-Folder', 'Remove-Transfer', 'Remove-Tree', 'Start-DiskCopy', 'Start-Transfer', 'Test-Root', 'Write-FileChunk')
     foreach ($do in $allowed.get_Keys()) { if ($do -clike 'Agent\*' -and $own -cnotcontains $do.Substring(6)) { throw [System.FormatException]::new("no function of ours: $do") } }
     foreach ($do in $paths.get_Keys()) { if (-not $allowed.ContainsKey($do) -or -not $paths[$do].IsSubsetOf($allowed[$do])) { throw [System.FormatException]::new("a path of what is not allowed: $do") } }
     $AgentRoot = $setup.root
@@ -405,7 +407,7 @@ try {
     $state.Variables.Add([System.Management.Automation.Runspaces.SessionStateVariableEntry]::new('AgentRoot', $AgentRoot, ''))
     $state.Variables.Add([System.Management.Automation.Runspaces.SessionStateVariableEntry]::new('AgentOwner', $AgentOwner, ''))
     $inside = @('ConvertTo-Argument', 'Get-Flat', 'Get-Failure', 'Test-Place', 'Test-NoPlace', 'Test-Call', 'Invoke-Calls', 'Get-Fact', 'Get-Digest', 'Add-Digest', 'New-Knowledge', 'Read-Lines', 'Open-Alone', 'Use-Lock', 'Test-Alive')
-    $inside += @('Stop-Call', 'Use-Disk', 'Get-Owner', 'Get-Place', 'Move-Over', 'Get-Sha256', 'Remove-Entry')
+    $inside += @('Stop-Call', 'Use-Disk', 'Get-Owner', 'Get-Place', 'Move-Over', 'Get-Sha256', 'Remove-Entry', 'Get-TaskPlace', 'Get-TaskFile')
     foreach ($name in $inside + $own) {
         $state.Commands.Add([System.Management.Automation.Runspaces.SessionStateFunctionEntry]::new($name, (Get-Item "function:$name").ScriptBlock.ToString()))
     }
