@@ -8,20 +8,23 @@ Source: EBS User Guide, "Amazon EBS snapshots"; EC2 API Reference, data type Sna
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from state import ids
-from state.models import Host, Snapshot, SnapshotCopy, SnapshotPermission
+from state.models import Host, Snapshot, SnapshotCopy, SnapshotPermission, Volume
 from state.statements import Statement, listed
 from translators import errors, listing, tags, zones
 from translators.errors import Ec2Error
 from translators.filters import Condition
 from translators.registry import Context
 
+FOLDER: Final = "snapshots"
+"""Below each host's root: disks that we made and that nobody writes to."""
 NO_VOLUME: Final = "vol-ffffffff"
 """What EC2 shows of a snapshot that was made of no volume of the account's."""
 HERE: Final[Condition] = sa.or_(Snapshot.region == listing.REGION, Snapshot.region == zones.ANY)
@@ -142,7 +145,7 @@ def reaches(session: Session, key: int, region: str) -> bool:
 
 
 def forsake(ctx: Context, row: Snapshot) -> None:
-    """Take a snapshot out of sight; the engine removes what there is of it when nothing needs it."""
+    """Take a snapshot out of sight; the engine removes what there is of it, if nothing needs it."""
     row.phase, row.phase_since = "deleting", ctx.now
     row.generation += 1
     row.public = False
@@ -153,3 +156,96 @@ def forsake(ctx: Context, row: Snapshot) -> None:
 
 def incorrect_state(snapshot_id: str, state: str) -> Ec2Error:
     return Ec2Error("IncorrectState", f"The snapshot {snapshot_id} is in an invalid state: {state}")
+
+
+# -- made
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the snapshots of one moment have in common."""
+
+    description: str
+    cold: bool = False
+    """To be taken once the VM is off."""
+
+
+def take(ctx: Context, volumes: Sequence[Volume], wanted: Wanted) -> list[Snapshot]:
+    """Write the snapshots of volumes at one point in time; the engine makes them.
+
+    The volumes are of one instance, or it is one that is attached to nothing. The file of such a
+    one is nobody's: its point in time is fixed at once, it is attached to nothing until the copy
+    is there. Of an instance's it is fixed by a checkpoint of its VM.
+    """
+    rows: list[Snapshot] = []
+    for volume in volumes:
+        row = Snapshot(
+            id=ids.mint("snap"),
+            account_key=ctx.account_key,
+            region=ctx.region,
+            state="pending",
+            phase="freezing",
+            phase_since=ctx.now,
+            description=wanted.description,
+            size_gib=volume.size_gib,
+            started_at=ctx.now,
+            volume_id=volume.id,
+            volume_key=volume.key,
+            host_key=volume.host_key,
+            cold=wanted.cold,
+        )
+        row.file_name = f"{FOLDER}/{row.id}.vhdx"
+        if volume.phase == "available":
+            row.phase, row.fixed_at, row.source_path = "copying", ctx.now, volume.file_name
+        else:
+            row.instance_key = volume.instance_key
+            row.point = rows[0].id if rows else row.id
+        rows.append(row)
+        ctx.wake.add(volume.host_key)
+    ctx.session.add_all(rows)
+    ctx.session.flush()
+    return rows
+
+
+def fixed(session: Session, snapshot_ids: Sequence[str]) -> bool:
+    """Tell whether no snapshot of these waits for its point in time any more."""
+    query = sa.select(Snapshot.key).where(
+        Snapshot.id.in_(snapshot_ids), Snapshot.phase == "freezing"
+    )
+    return session.scalar(query.limit(1)) is None
+
+
+def withdraw(ctx: Context, snapshot_ids: Sequence[str]) -> Ec2Error:
+    """Undo snapshots whose point in time was not fixed within the time there is; say why."""
+    query = sa.select(Snapshot).where(Snapshot.id.in_(snapshot_ids), EXISTS)
+    rows = ctx.session.scalars(query).all()
+    crowded = any(_waits_for_another(ctx.session, row) for row in rows)
+    for row in rows:
+        forsake(ctx, row)
+    return concurrent_limit_exceeded() if crowded else errors.unavailable()
+
+
+def _waits_for_another(session: Session, row: Snapshot) -> bool:
+    others = sa.select(Snapshot.key).where(
+        Snapshot.instance_key == row.instance_key,
+        Snapshot.point.is_not(None),
+        Snapshot.point != row.point,
+        Snapshot.key < row.key,
+    )
+    return row.point is not None and session.scalar(others.limit(1)) is not None
+
+
+def concurrent_limit_exceeded() -> Ec2Error:
+    message = (
+        "You have reached the limit on the number of concurrent snapshots of the volume's "
+        "instance. Wait until the pending requests have completed."
+    )
+    return Ec2Error("ConcurrentSnapshotLimitExceeded", message)
+
+
+def incorrect_volume_state(volume_id: str, state: str) -> Ec2Error:
+    return Ec2Error("IncorrectState", f"Volume '{volume_id}' is in the '{state}' state.")
+
+
+SNAPPED: Final = frozenset({"available", "moving", "attaching", "in-use", "detaching"})
+"""Phases of a volume of which a snapshot can be made."""

@@ -81,6 +81,8 @@ class Rig(Cloud):
         for image in session.scalars(sa.select(models.Image)):
             image.file_name = "ec2gw-lab-linux.vhdx"
             image.size_gib = 8
+        for disk in session.scalars(sa.select(models.Snapshot)):
+            disk.file_name = "images/ec2gw-lab-linux.vhdx"
 
     # -- the engine
 
