@@ -13,6 +13,7 @@ import random
 import threading
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 from ec2gw.winrm import exchange, framing, outstanding, reply, session, shell, timing
@@ -25,6 +26,21 @@ class Tell(Protocol):
     """Takes an event and its fields for the log."""
 
     def __call__(self, event: str, /, **fields: object) -> None: ...
+
+
+@dataclass(slots=True)
+class _InARow:
+    """What has failed since a message of this thread last came through."""
+
+    failures: int = 0
+    denials: int = 0
+
+    def note(self, error: session.LinkError) -> None:
+        self.failures += 1
+        self.denials = self.denials + 1 if isinstance(error, session.Denied) else 0
+
+    def clear(self) -> None:
+        self.failures = self.denials = 0
 
 
 class Worker:
@@ -170,9 +186,9 @@ class Worker:
 
     def _send(self) -> None:
         try:
-            failures = 0
+            row = _InARow()
             while batch := self._next_batch():
-                failures = self._carry(batch, failures)
+                self._carry(batch, row)
         except Exception as error:  # the thread's end: whoever waits must be told
             self._tell("worker-fault", error=type(error).__name__)
             self._die(session.Lost(f"the sending thread failed: {type(error).__name__}"))
@@ -203,8 +219,7 @@ class Worker:
         self._die(session.Lost("the agent is silent"))
         return []
 
-    def _carry(self, batch: list[exchange.Exchange], failures: int) -> int:
-        """Send it; how many times in a row that failed."""
+    def _carry(self, batch: list[exchange.Exchange], row: _InARow) -> None:
         frames = b"".join(one.frame for one in batch)
         try:
             # After a cut Send half a line may wait at the agent: end it first.
@@ -215,41 +230,40 @@ class Worker:
                 self._torn = self._torn or not unsent
                 self._outstanding.not_sent(batch, time.monotonic(), surely=unsent)
             self._tell("send-failed", error=type(error).__name__, code=error.code)
-            self._after(error, failures + 1)
-            return failures + 1
+            self._after(error, row)
+            return
+        row.clear()
         with self._wake:
             self._torn = False
             self._outstanding.sent(time.monotonic())
-        return 0
 
     # ---- receiving
 
     def _read(self) -> None:
         try:
-            failures = 0
+            row = _InARow()
             while self._cause is None:
                 try:
                     output = self._process.read()
                 except session.NoOutput:
-                    failures = 0
+                    row.clear()
                 except session.LinkError as error:
-                    failures += 1
-                    self._read_failed(error, failures)
+                    self._read_failed(error, row)
                 else:
-                    failures = 0
+                    row.clear()
                     self._take_output(output)
         except Exception as error:  # the thread's end: whoever waits must be told
             self._tell("worker-fault", error=type(error).__name__)
             self._die(session.Lost(f"the receiving thread failed: {type(error).__name__}"))
 
-    def _read_failed(self, error: session.LinkError, failures: int) -> None:
+    def _read_failed(self, error: session.LinkError, row: _InARow) -> None:
         if self._cause is not None:
             return
         self._tell("receive-failed", error=type(error).__name__, code=error.code)
         if self._hello is None and not isinstance(error, session.Denied):
             self._die(error)  # the hello may be what got lost, and it is said only once
             return
-        self._after(error, failures)
+        self._after(error, row)
         self._ask_all_again(outstanding.AT_ONCE)
 
     def _take_output(self, output: session.Output) -> None:
@@ -329,14 +343,21 @@ class Worker:
             self._outstanding.all_again(pauses, time.monotonic())
             self._wake.notify_all()
 
-    def _after(self, error: session.LinkError, failures: int) -> None:
+    def _after(self, error: session.LinkError, row: _InARow) -> None:
         """Pause before the next connection, or give the process up."""
+        row.note(error)
         final = isinstance(error, session.Gone | session.Untrusted | session.Unusable)
-        refused = isinstance(error, session.Denied) and failures > 1
-        if final or refused or failures >= self._limits.reconnects:
+        refused = isinstance(error, session.Denied) and (error.is_final or row.denials > 1)
+        if final or refused:
             self._die(error)
             return
-        pause = min(2.0, 0.05 * 4.0 ** (failures - 1)) * random.random() if failures > 1 else 0.0
+        if row.failures >= self._limits.reconnects:
+            # A connection that is cut while it signs in is refused too: once proves nothing.
+            once = isinstance(error, session.Denied)
+            self._die(session.Lost(str(error), error.code) if once else error)
+            return
+        again = row.failures - 1
+        pause = min(2.0, 0.05 * 4.0**again) * random.random() if again else 0.0
         with self._wake:
             self._wake.wait_for(lambda: self._cause is not None, pause)
 

@@ -245,6 +245,42 @@ def test_a_single_refused_sign_in_is_not_believed(host: ScriptedHost, linked: Li
     link.run(look())
 
 
+def test_a_sign_in_refused_once_after_a_cut_ends_nothing(
+    host: ScriptedHost, linked: Linked
+) -> None:
+    """A connection that is cut while it signs in is refused as a wrong password is."""
+    cut, wrong = False, ["wrong"]
+    events: Events = []
+    address = host.address(password=lambda: wrong.pop() if cut and wrong else PASSWORD)
+    link = linked(host, address=address, events=events)
+    link.run(look())
+    cut = True
+    host.faults.plan("before", "Receive")
+    until(lambda: not wrong)
+    link.run(look())
+    assert len(host.agents) == 1
+    assert "sign-in-refused" not in [event for event, _ in events]
+
+
+def test_a_password_that_is_changed_on_the_host_is_not_tried_on_and_on(
+    host: ScriptedHost, linked: Linked
+) -> None:
+    asked: list[str] = []
+    events: Events = []
+
+    def password() -> str:
+        asked.append("asked")
+        return PASSWORD if len(asked) <= 2 else "old"
+
+    link = linked(host, address=host.address(password=password), events=events)
+    link.run(look())
+    host.faults.go_down()
+    host.faults.go_up()
+    until(lambda: "sign-in-refused" in [event for event, _ in events])
+    time.sleep(0.3)
+    assert len(asked) - 2 <= 4  # each of the two connections twice
+
+
 def test_a_reached_quota_is_busy_and_not_hammered(opened: Opened, linked: Linked) -> None:
     host = opened(limits=Limits(max_shells_per_user=1))
     linked(host).run(look())
