@@ -43,16 +43,20 @@ class Mishaps:
         self.host_clock_ahead_by = dt.timedelta(0)
         self.guest_answers: int | None = None
         """What guests' shutdown components answer instead of doing what they are asked."""
+        self.noise = False
+        """Whether others write between the agents' frames too; the next answer is torn by it."""
         self.ran: Counter[str] = Counter()
         """Token -> how often a plan ran under it."""
         self.did: Counter[tuple[str, str]] = Counter()
-        """What was done and to which machine -> how often: `Set-VM`, `InitiateReboot` ..."""
+        """What was done and to which machine -> how often: `Stop-VM`, `InitiateReboot`, `made`."""
         self._lock = threading.Lock()
         self._planned: list[_Planned] = []
         self._lane = session.Session._lane
+        self._send = session.Session._send
         self._invoke = LabMachine.invoke
         boot_time = vars(LabMachine)["boot_time"].fget
         patch.setattr(session.Session, "_lane", lambda *given: self._count_lane(*given))
+        patch.setattr(session.Session, "_send", lambda *given: self._sent(*given))
         patch.setattr(LabMachine, "invoke", lambda *given: self._invoked(*given))
         ahead = property(lambda machine: boot_time(machine) + self.host_clock_ahead_by)
         patch.setattr(LabMachine, "boot_time", ahead)
@@ -92,6 +96,11 @@ class Mishaps:
         """Let the next calls of a cmdlet take so much longer."""
         self._plan(_Planned(do, 0, times, lambda: time.sleep(seconds), after=True))
 
+    def forget(self) -> None:
+        """Let nothing that was planned happen any more."""
+        with self._lock:
+            self._planned.clear()
+
     def _plan(self, planned: _Planned) -> None:
         with self._lock:
             self._planned.append(planned)
@@ -114,6 +123,17 @@ class Mishaps:
             with self._lock:
                 self.ran[job.request.token] += 1
         self._lane(agent, job)
+
+    def _sent(self, agent: session.Session, message: dict[str, object]) -> None:
+        torn = self.noise and "results" in message
+        if self.noise:
+            agent._output.stdout(b"WARNING: somebody wrote to the console\r\n")
+            agent._output.stderr(b"#< CLIXML\r\n<Objs/>")
+        if torn:
+            self.noise = False
+            agent._output.stdout(b"\x1e40 01234567 half an answer\r\n")
+        else:
+            self._send(agent, message)
 
     def _invoked(self, machine: LabMachine, do: str, arguments: Mapping[str, object]) -> Invoked:
         try:
@@ -172,6 +192,8 @@ class Mishaps:
             what = str(arguments["MethodName"])
         elif invoked.warnings:  # it was so already
             return
+        elif "Notes" in arguments:  # the last step of making a VM
+            what = "made"
         with self._lock:
             self.did[what, subject] += 1
 

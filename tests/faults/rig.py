@@ -18,6 +18,7 @@ import sqlalchemy as sa
 
 from ec2gw.engine import wake
 from ec2gw.engine.service import Engine
+from ec2gw.lab.door.limits import Limits
 from ec2gw.lab.serve import Laboratory, Listen
 from state import lifecycle, models
 from state.secrets import Vault
@@ -42,10 +43,16 @@ SETTINGS = Settings(
 class Rig(Cloud):
     """A cloud whose hosts are the laboratory's; `start` and `stop` are the engine's."""
 
-    def __init__(self, store: Store, data: Path, settings: Settings = SETTINGS) -> None:
+    def __init__(
+        self,
+        store: Store,
+        data: Path,
+        settings: Settings = SETTINGS,
+        limits: Limits | None = None,
+    ) -> None:
         super().__init__(store, settings)
         self.data = data
-        self.laboratory = Laboratory(data, Listen("127.0.0.1", 0), pace=PACE)
+        self.laboratory = Laboratory(data, Listen("127.0.0.1", 0), pace=PACE, limits=limits)
         self.laboratory.start()
         self.world = self.laboratory.world
         self._stopping = threading.Event()
