@@ -302,3 +302,25 @@ def test_a_vm_that_moved_when_it_was_to_be_removed_is_searched() -> None:
 def test_a_launch_that_never_began_ends_at_once() -> None:
     never = dataclasses.replace(ENDING, vm_id=None)
     assert ours.terminate(never, vm.Sight((), False)) == steps.Rest("removed")
+
+
+# -- while a snapshot is made of its disks
+
+
+def test_a_vm_is_not_removed_while_a_snapshot_of_its_disks_is_made() -> None:
+    held = dataclasses.replace(ENDING, in_snapshot=True)
+    assert purpose(ours.terminate(held, sight("Running"))) == "turn-off"
+    assert isinstance(ours.terminate(held, sight("Off")), steps.Wait)
+    gone = ours.terminate(held, vm.Sight((), folder_exists=True))
+    assert gone == steps.Elsewhere(steps.Do(vm.sweep(ID)))
+
+
+def test_a_vm_goes_down_for_an_image_and_is_started_after_it() -> None:
+    awaited = dataclasses.replace(REBOOTING, awaits_off=True)
+    assert purpose(ours.reboot(awaited, sight("Running"))) == "shut-down"
+    assert isinstance(ours.reboot(awaited, sight("Off")), steps.Wait)
+    late = dataclasses.replace(awaited, since=NOW - dt.timedelta(seconds=61))
+    assert purpose(ours.reboot(late, sight("Running"))) == "turn-off"
+    assert purpose(ours.reboot(REBOOTING, sight("Off"))) == "start"
+    starting = dataclasses.replace(STARTING, awaits_off=True)
+    assert isinstance(ours.start(starting, sight("Off")), steps.Wait)

@@ -14,7 +14,7 @@ from typing import Final, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from state import lifecycle, models, storage
+from state import lifecycle, models, needs, storage
 from translators import driven, volume_types
 from translators.ec2.instances import surveys
 from translators.hyperv import drive, vm
@@ -37,6 +37,10 @@ class Intent(driven.Intent):
     vm_id: str | None
     spec: vm.Spec
     keeps_disk: bool
+    in_snapshot: bool = False
+    """Its disks are held still, or are to be: the VM is not removed meanwhile."""
+    awaits_off: bool = False
+    """They are to be while the VM is off: it is not started before."""
 
 
 class Instances:
@@ -160,6 +164,8 @@ def load(session: Session, key: int, settings: Settings, now: dt.datetime) -> In
             ),
         ),
         keeps_disk=volume is not None and not volume.delete_on_termination,
+        in_snapshot=needs.in_snapshot(session, key),
+        awaits_off=needs.awaits_off(session, key),
         attempt=driven.attempt(session, "instance", key),
         settings=settings,
     )

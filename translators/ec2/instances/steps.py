@@ -65,6 +65,8 @@ def start(intent: Intent, sight: vm.Sight) -> Decision:
         return _GONE
     if mine.state in vm.RUNNING_STATES:
         return Rest("started", facts={"vm_id": mine.id})
+    if mine.state in vm.OFF_STATES and intent.awaits_off:
+        return _soon(intent)
     if mine.state in vm.OFF_STATES:
         size = (intent.spec.processors, intent.spec.memory_bytes)
         resized = size == (mine.processors, mine.memory_bytes)
@@ -94,17 +96,24 @@ def stop(intent: Intent, sight: vm.Sight) -> Decision:
 def reboot(intent: Intent, sight: vm.Sight) -> Decision:
     """Ask the guest to reboot, once; reset it when it does not listen, start it when it is off.
 
-    A look cannot show a guest's reboot, so the attempt's own outcome counts.
+    A look cannot show a guest's reboot, so the attempt's own outcome counts. Where an image is to
+    be made in between, the guest is shut down and started.
     """
     mine = _mine(intent, sight)
     if isinstance(mine, Wait):
         return mine
     if mine is None:
         return _GONE
+    if mine.state in vm.OFF_STATES and intent.awaits_off:
+        return _soon(intent)
     if mine.state in vm.OFF_STATES:  # its host restarted, or it went down and stayed down
         return _try(intent, vm.start(mine.id), ("guest-stopped", START_FAILED))
     if mine.state not in vm.RUNNING_STATES:
         return _soon(intent)
+    if intent.awaits_off:
+        if intent.seconds_in_phase > intent.settings.reboot_deadline_seconds:
+            return _try(intent, vm.turn_off(mine.id))
+        return _ask_guest(intent, vm.shut_down(mine.id))
     if any(_rebooted(intent, mine, purpose) for purpose in ("reboot", "reset", "start")):
         return Rest("rebooted")
     if intent.seconds_in_phase > intent.settings.reboot_deadline_seconds:
@@ -119,6 +128,8 @@ def terminate(intent: Intent, sight: vm.Sight) -> Decision:
     if isinstance(mine, Wait):
         return mine
     if mine is not None:
+        if mine.state in vm.OFF_STATES and intent.in_snapshot:
+            return Wait(0.5, "a snapshot of its disks is being made")
         if mine.state in vm.OFF_STATES:
             return _try(intent, vm.remove(mine.id))
         return _try(intent, vm.turn_off(mine.id))
