@@ -162,8 +162,12 @@ class _Handler(BaseHTTPRequestHandler):
             if begin:
                 self.send_header("Content-Range", f"bytes {first}-{total - 1}/{total}")
             self.end_headers()
-            while piece := file.read(_PIECE_BYTES):
-                self.wfile.write(piece)
+            try:
+                while piece := file.read(_PIECE_BYTES):
+                    self.wfile.write(piece)
+            except OSError as error:  # it comes back for the rest, from where it is
+                self.close_connection = True
+                _log.info("depot-cut-off", extra={"transfer": transfer.key, "why": str(error)})
 
     def _admitted(self, *phases: str) -> models.Transfer | None:
         """Answer the transfer that the request's token is of; else refuse, always the same way."""

@@ -81,7 +81,7 @@ class Carriage(rig.Rig):
     def row(self, key: int) -> models.Transfer:
         return next(row for row in self.rows(models.Transfer) if row.key == key)
 
-    def comes_to(self, key: int, phase: str, seconds: float = 30) -> None:
+    def comes_to(self, key: int, phase: str, seconds: float = 60) -> None:
         self.until(lambda: self.row(key).phase == phase, f"the transfer is {phase}", seconds)
 
     def files(self, host: str) -> dict[str, Any]:
@@ -128,7 +128,7 @@ def test_asking_twice_carries_once(carriage: Carriage) -> None:
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """Pieces so small that there is time to break in."""
-    monkeypatch.setattr(porter, "PIECE_BYTES", 2048)
+    monkeypatch.setattr(porter, "PIECE_BYTES", 8192)
 
 
 def test_restarts_of_everything_cost_no_byte_twice_and_lose_none(

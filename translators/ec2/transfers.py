@@ -146,15 +146,15 @@ def send(intent: Intent, sight: transfer.Sight) -> Decision:
     """Have the source's host send the disk until the depot says that it has all of it."""
     if intent.digest is not None:
         return Do(transfer.clear(intent.task)) if sight.task else Rest("sent")
-    if sight.length_bytes is None:
+    if not sight.file_exists:
         return Rest("failed", ("Server.InternalError", f"{intent.path} is not on its host"))
     return _see_to_it(intent, sight, "Send")
 
 
 @step("transfer", "receiving")
 def receive(intent: Intent, sight: transfer.Sight) -> Decision:
-    """Have the target's host fetch it until the file is there, whole and under its name."""
-    if sight.length_bytes is not None and sight.length_bytes == intent.length_bytes:
+    """Have the target's host fetch it; the file gets its name once it is whole."""
+    if sight.file_exists:
         return Do(transfer.clear(intent.task)) if sight.task else Rest("received")
     return _see_to_it(intent, sight, "Receive")
 

@@ -47,10 +47,10 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """The task, if the host has it, and how long the file at its place is, if there is one."""
+    """The task, if the host has it, and whether a file is at its place."""
 
     task: Task | None
-    length_bytes: int | None
+    file_exists: bool
     has_script: bool
     """Whether what tasks run lies there, as this release has it."""
 
@@ -75,7 +75,7 @@ def look(name: str, path: str) -> Plan:
                 "Agent\\Get-FileState",
                 {"Path": Path(path)},
                 keep="file",
-                take={"length": "Length:int"},
+                take={"name": "Name:text"},
             ),
             Call(
                 "Agent\\Get-FileState",
@@ -98,11 +98,8 @@ def seen(answer: Answer) -> Sight:
             done_bytes=done if isinstance(done, int) else 0,
             error=str(row["error"] or ""),
         )
-    length = None
-    for row in answer.results["file"]:
-        length = row["length"] if isinstance(row["length"], int) else 0
     script = any(row["sha256"] == _digest() for row in answer.results["script"])
-    return Sight(task, length, script)
+    return Sight(task, bool(answer.results["file"]), script)
 
 
 def put_script() -> Plan:
