@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ec2gw import questions, tokens
 from ec2gw.exchange import Exchange
 from ec2gw.wire import render
+from state import recovering
 from translators import errors, views
 from translators.registry import Awaits, Result
 
@@ -50,6 +51,8 @@ def _change(gateway: Gateway, exchange: Exchange) -> None:
     def work(session: Any) -> tuple[Result, set[int]] | None:
         if token is not None and token.find(session, oldest) is not None:
             return None  # the same request was quicker on another connection
+        if recovering.is_on(session):
+            raise errors.recovering()
         ctx = gateway.context(exchange, session)
         ctx.prepared = prepared
         result = _loaded(action.handler(ctx, exchange.params))

@@ -161,6 +161,9 @@ def _mark(copy: sqlite3.Connection) -> None:
     """One plain file, whose state is behind its hosts from now on."""
     copy.execute("PRAGMA journal_mode=DELETE")
     copy.execute("UPDATE deployment SET recovering = 1")
+    columns = {row[1] for row in copy.execute("PRAGMA table_info(deployment)")}
+    if "confirmed" in columns:  # the start that is next remembers what was being driven here
+        copy.execute("UPDATE deployment SET confirmed = 1")
     copy.commit()
 
 

@@ -140,6 +140,8 @@ class Deployment(Base):
     beat: Mapped[int] = mapped_column(BigInteger, default=0, server_default="0")
     # A host has said since the service started that this is the newest state it knows.
     confirmed: Mapped[bool] = mapped_column(default=True, server_default="1")
+    # Instances that were being driven when it started: key -> generation. Later ones are our own.
+    wishes: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
     created_at: Mapped[dt.datetime]
 
 

@@ -67,6 +67,11 @@ def unavailable() -> Ec2Error:
     return Ec2Error("Unavailable", message, 503)
 
 
+def recovering() -> Ec2Error:
+    message = "The service compares its state with its hosts. Please try again shortly."
+    return Ec2Error("Unavailable", message, 503)
+
+
 # -- parameters
 
 

@@ -260,7 +260,7 @@ class Bench(port.Host):
         :raises NotTried: the host lacks one of its cmdlets
         """
         link = self.own
-        if fence is not None:
+        if fence is not None and fence.token is not None:
             self.tokens.begin(fence.token)
         try:
             answer = link.run(plan, fence=fence, deadline_seconds=deadline_seconds)
@@ -282,7 +282,7 @@ class Bench(port.Host):
         return answer
 
     def _ended(self, fence: port.Fence | None) -> None:
-        if fence is not None:
+        if fence is not None and fence.token is not None:
             self.tokens.end(fence.token)
 
     def look(self, plan: port.Plan) -> port.Answer:

@@ -19,10 +19,12 @@ from typing import Final, Protocol
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ec2gw.engine import hand, lock
-from state import models, store
+from ec2gw.engine import hand, lock, recovery
+from ec2gw.winrm import reply
+from state import models, recovering, store
 from translators import driven
 from translators.ec2.instances import findings, surveys
+from translators.ec2.instances import recovery as recovered
 from translators.hyperv import host as port
 from translators.hyperv import survey as looks
 from translators.settings import Settings
@@ -31,6 +33,7 @@ _log = logging.getLogger("ec2gw.engine.driver")
 _HANDS: Final = 4
 _POLL_SECONDS: Final = 1.0
 _SURVEY_SECONDS: Final = 300.0
+_CONNECT_SECONDS: Final = 60.0
 _FIGURES_SECONDS: Final = 10.0
 """A host's figures are written so often when nothing else changed."""
 _PAUSE_SECONDS: Final = 2.0
@@ -48,6 +51,8 @@ class Deposed(Exception):
 class Link(port.Host, Protocol):
     """A host that is let go of in the end."""
 
+    def connect(self, deadline_seconds: float) -> reply.Hello: ...
+
     def close(self) -> None: ...
 
 
@@ -61,6 +66,7 @@ class Given:
     make_link: Callable[[int, int], Link]
     """(host's key, epoch) -> its link."""
     now: Callable[[], dt.datetime]
+    recovery: recovery.Recovery
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +88,13 @@ class Driver:
         self._bell = threading.Event()
         self._survey_bell = threading.Event()
         self._epoch_seen = 0
+        self._epoch_before = 0
+        """What the state had it for when this driver took the host."""
+        self._confirmed = threading.Event()
+        """The host knows no later state than ours, or the recovery goes on."""
+        self._changed = threading.Event()
+        self._beat = -1
+        """How far the host has been told that the state is."""
         self._thread = threading.Thread(target=self._run, name=f"driver-{host_name}", daemon=True)
         self._thread.start()
 
@@ -130,11 +143,14 @@ class Driver:
 
     def _raise_epoch(self, session: Session) -> int:
         host = session.get_one(models.Host, self.host_key)
+        self._epoch_before = host.epoch
         host.epoch = max(host.epoch, self._epoch_seen) + 1 + secrets.randbelow(_EPOCH_STRIDE)
         return host.epoch
 
     def _drive(self, link: Link) -> None:
         deposed = threading.Event()
+        self._confirmed.clear()
+        self._beat = -1
         worker = hand.Hand(
             self._given.state,
             link,
@@ -143,6 +159,7 @@ class Driver:
             host_name=self.host_name,
             now=self._given.now,
             stopping=self._stopping,
+            outdated=self._outdated,
         )
         with self._given.state.read() as session:
             deployment = session.scalars(sa.select(models.Deployment.id)).one()
@@ -193,7 +210,11 @@ class Driver:
 
     def _due(self) -> dict[hand.Which, driven.Due]:
         """All that is to be driven here; of one lane, whatever its kind's row waited longest."""
+        if not self._confirmed.is_set():
+            return {}
         with self._given.state.read() as session:
+            if recovering.is_on(session):
+                return {}
             return {
                 (name, one.key): one
                 for name, kind in driven.KINDS.items()
@@ -223,6 +244,7 @@ class Driver:
                 later[which] = (time.monotonic() + outcome.seconds, generation)
             else:
                 later.pop(which, None)
+                self._changed.set()
                 self._survey_bell.set()
 
     # -- surveys
@@ -231,21 +253,19 @@ class Driver:
         self, link: Link, worker: hand.Hand, deposed: threading.Event, deployment: str
     ) -> None:
         watch = surveys.Watch(self.host_key, deployment, self._given.settings)
-        told = frozenset[str]()
         written = 0.0
         while not self._stopping.is_set() and not deposed.is_set():
             self._survey_bell.clear()
             began = time.monotonic()
             unsettled = False
             try:
+                if not self._confirmed.is_set():
+                    self._confirm(link, deployment)
                 report, wrote = self._survey(link, watch, time.monotonic() - written)
                 written = time.monotonic() if wrote else written
                 unsettled = report.unsettled
                 worker.compact()
-                strays = frozenset(report.strays)
-                for name in sorted(strays - told):
-                    self._log(logging.WARNING, "stray-vm", vm=name)
-                told = strays
+                self._tell_beat(link, deployment)
             except port.Fenced as fenced:
                 self._epoch_seen = max(self._epoch_seen, fenced.seen)
                 deposed.set()
@@ -284,6 +304,9 @@ class Driver:
     def _survey(self, link: Link, watch: surveys.Watch, age: float) -> tuple[surveys.Report, bool]:
         with self._given.state.read() as session:
             watch.begin(session)
+            held = recovering.is_on(session)
+        # Before the look: what it has heard of late shows in what is seen.
+        floors = self._given.recovery.ask(link) if held else {}
         started = self._given.now()
         seen = looks.read(link.run(looks.look(), deadline_seconds=_SURVEY_SECONDS), started)
         addresses = self._addresses(link) if seen.vms else {}
@@ -291,21 +314,69 @@ class Driver:
             report = watch.compare(session, seen, addresses)
             host = session.get_one(models.Host, self.host_key)
             back = not host.reachable
+            news = None if held else recovered.is_news(session, self.host_key, report.strays)
+            strays = [stray["name"] for stray in host.strays]
+        if news is not None:
+            self._outdated(f"no instance is known for its VM {news}")
+            report.unsettled = True
+            return report, False
         endings: dict[str, tuple[looks.Ending, dt.datetime]] = {}
         if report.ended:
             endings = self._endings(link)
-        if not (back or report.says_something() or age > _FIGURES_SECONDS):
+        told = sorted(one.name for one in report.strays) == strays
+        if not (held or back or report.says_something() or age > _FIGURES_SECONDS or not told):
             return report, False
-        moved = self._given.state.write(
-            lambda session: findings.apply(
+
+        def write(session: Session) -> list[findings.Moved]:
+            moved = findings.apply(
                 session, self.host_key, report, seen, endings, addresses, self._given.now()
             )
-        )
+            if not recovering.is_on(session):
+                recovered.note_strays(session, self.host_key, report.strays)
+            return moved
+
+        moved = self._given.state.write(write)
         for instance, found in moved:
             self._log(logging.INFO, found, instance=instance)
-        if moved or back:
+        for one in () if held or told else report.strays:
+            self._log(logging.WARNING, "stray-vm", vm=one.name)
+        if held:
+            report.unsettled = not self._given.recovery.report(self.host_key, seen, floors)
+        if moved or back or held:
             self._bell.set()
         return report, True
+
+    # -- whether the state is the newest
+
+    def _confirm(self, link: Link, deployment: str) -> None:
+        """Ask whether the host knows a later state than ours, before anything is done there."""
+        hello = link.connect(_CONNECT_SECONDS)
+        if hello.epoch > self._epoch_before:
+            self._outdated(f"it was driven by epoch {hello.epoch}, ours was {self._epoch_before}")
+        self._tell_beat(link, deployment)
+        self._given.state.write(recovering.confirm)
+        self._confirmed.set()
+        self._bell.set()
+
+    def _tell_beat(self, link: Link, deployment: str) -> None:
+        """Tell the host how far the state is, so that it knows an older one when it comes."""
+        if self._changed.is_set():
+            self._changed.clear()
+            self._given.state.write(recovering.raise_beat)
+        with self._given.state.read() as session:
+            number = recovering.beat(session)
+        if number <= self._beat:
+            return
+        later = recovery.tell_beat(link, deployment, number)
+        if later is not None:
+            self._outdated(f"it was told of state {later}, ours is {number}", later + 1)
+            return
+        self._beat = number
+
+    def _outdated(self, why: str, beat: int = 0) -> None:
+        self._given.recovery.begin(why, self.host_name, beat)
+        self._bell.set()
+        self._survey_bell.set()
 
     def _addresses(self, link: Link) -> dict[str, list[str]]:
         try:

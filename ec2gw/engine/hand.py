@@ -21,7 +21,7 @@ from typing import Any, Final
 from sqlalchemy.orm import Session
 
 from ec2gw.engine import keeping
-from state import stop_points, store
+from state import recovering, stop_points, store
 from translators import driven, steps
 from translators.hyperv import host as port
 from translators.settings import Settings
@@ -76,7 +76,11 @@ class Hand:
         host_name: str,
         now: Callable[[], dt.datetime],
         stopping: threading.Event,
+        outdated: Callable[[str], None],
     ) -> None:
+        """`outdated` is told when the host has heard of a later wish than the row has."""
+        self._outdated = outdated
+        self._fenced_off: set[tuple[Which, int]] = set()
         self._store = state
         self._host = host
         self._settings = settings
@@ -103,6 +107,8 @@ class Hand:
         kind = driven.KINDS[name]
         while not self._stopping.is_set():
             with self._store.read() as session:
+                if recovering.is_on(session):
+                    return Later(_LATER)
                 intent = kind.load(session, key, self._settings, self._now())
             if intent is None or intent.host_key != self._host_key:  # at rest, or moved away
                 self._courses.pop(which, None)
@@ -187,9 +193,13 @@ class Hand:
     def _do(self, kind: AnyKind, intent: driven.Intent, plan: port.Plan) -> Later | None:
         token = secrets.token_hex(16)
         begun = self._now()
-        if not self._store.write(
-            lambda session: driven.begin_attempt(session, kind, intent, token, plan.purpose, begun)
-        ):
+
+        def begin(session: Session) -> bool:
+            if recovering.is_on(session):
+                return False
+            return driven.begin_attempt(session, kind, intent, token, plan.purpose, begun)
+
+        if not self._store.write(begin):
             return None  # the intent changed: read it again
         fence = port.Fence(token, intent.subject, intent.generation)
         try:
@@ -275,19 +285,17 @@ class Hand:
             raise fenced
         # Our epoch is the newest: either the intent is older than the row, which is read again, or
         # the state is older than the host, because it was put back from a copy.
-
-        def catch_up(session: Session) -> bool | None:
+        with self._store.read() as session:
             if not kind.is_still(session, intent):
                 return None
-            return kind.catch_up(session, intent, fenced.seen)
-
-        raised = self._store.write(catch_up)
-        if raised is False:
-            self._tell(kind, intent, f"the host has seen generation {fenced.seen}")
-            return Later(30.0)
-        if raised:
-            self._log("generation-raised", intent, seen=fenced.seen)
-        return None
+        why = f"the host has seen generation {fenced.seen}"
+        which = (kind.name, intent.key), intent.generation
+        if which not in self._fenced_off:
+            self._fenced_off.add(which)
+            self._outdated(f"{intent.subject}: {why} and not {intent.generation}")
+            return Later(_LATER)
+        self._tell(kind, intent, why)  # the recovery did not say what is to become of it
+        return Later(30.0)
 
     def _note(
         self,

@@ -12,7 +12,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from ec2gw.engine import driver, links, wake
+from ec2gw.engine import driver, links, recovery, wake
 from state import models, secrets, store
 from translators.ec2.instances import intents
 from translators.settings import Settings
@@ -52,6 +52,7 @@ class Engine:
             run_folder=self._run_folder,
             make_link=make_link,
             now=now,
+            recovery=recovery.Recovery(state, settings, now),
         )
 
     def run(self, stopping: threading.Event) -> None:
@@ -59,6 +60,7 @@ class Engine:
         self._run_folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         bell = wake.Bell(self._run_folder / "engine.sock", self._ring)
         try:
+            self._given.recovery.resume()
             self._match()
             waiting = _FIRST_SURVEYS_SECONDS
             for one in list(self._drivers.values()):

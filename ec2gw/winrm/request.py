@@ -31,11 +31,15 @@ def encode(plan: Plan, *, request_id: int, epoch: int, fence: Fence | None) -> d
     """
     request: dict[str, object] = {"id": request_id, "epoch": _number(epoch, "epoch")}
     if fence is not None:
-        if not _TOKEN.fullmatch(fence.token):
+        if fence.token is None:
+            if plan.calls:
+                raise Faulty(f"{plan.purpose}: calls under a fence have a token")
+        elif not _TOKEN.fullmatch(fence.token):
             raise Faulty("a token is 32 lower-case hex digits")
+        else:
+            request["token"] = fence.token
         if not _SUBJECT.fullmatch(fence.subject):
             raise Faulty("a subject is letters, a hyphen and lower-case hex digits")
-        request["token"] = fence.token
         request["subject"] = fence.subject
         request["generation"] = _number(fence.generation, "generation")
     kept: set[str] = set()

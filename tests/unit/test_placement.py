@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from state import models
+from state import models, recovering
 from state.store import Store
 from tests.launches import GIB, NOW, Cloud
 from translators.ec2.instances import placement
@@ -93,16 +93,18 @@ def test_a_host_that_cannot_be_launched_on_has_no_room(
     assert (caught.value.code, caught.value.status) == ("InsufficientInstanceCapacity", 500)
 
 
-def test_nothing_is_launched_before_a_restored_state_knows_its_hosts(cloud: Cloud) -> None:
-    def restored(session: Any) -> None:
-        session.add(models.Deployment(id="d", recovering=True, created_at=NOW))
+@pytest.mark.parametrize("doubt", [{"recovering": True}, {"confirmed": False}])
+def test_nothing_is_launched_before_a_host_has_confirmed_the_state(
+    cloud: Cloud, doubt: dict[str, bool]
+) -> None:
+    def doubted(session: Any) -> None:
+        session.add(models.Deployment(id="d", created_at=NOW, **doubt))
 
-    cloud.store.write(restored)
+    cloud.store.write(doubted)
     with pytest.raises(Ec2Error) as caught:
         cloud.run()
-    assert caught.value.status == 500
-    [deployment] = cloud.rows(models.Deployment)
-    cloud.update(models.Deployment, deployment.key, recovering=False)
+    assert (caught.value.code, caught.value.status) == ("Unavailable", 503)
+    cloud.store.write(recovering.end)
     cloud.run()
 
 

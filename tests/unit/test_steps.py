@@ -149,9 +149,23 @@ def test_a_vm_is_given_the_size_of_its_type_before_it_starts(
 ) -> None:
     spec = dataclasses.replace(SPEC, processors=processors, memory_bytes=memory_bytes)
     larger = dataclasses.replace(STARTING, spec=spec)
-    assert ours.start(larger, sight("Off")) == steps.Do(vm.resize(GUID, processors, memory_bytes))
+    plan = vm.resize(GUID, processors, memory_bytes, NOTES)
+    assert ours.start(larger, sight("Off")) == steps.Do(plan)
     # One that already runs, an administrator's doing, keeps its size until it starts again.
     assert ours.start(larger, sight("Running")) == steps.Rest("started", facts={"vm_id": GUID})
+
+
+def test_a_vm_s_notes_follow_its_row_once_a_start_unless_somebody_wrote_others() -> None:
+    size = (SPEC.processors, SPEC.memory_bytes)
+    relabelled = dataclasses.replace(SPEC, notes=vm.notes("feedfacefeedface", ID, {"type": "m"}))
+    intent = dataclasses.replace(STARTING, spec=relabelled)
+    labelling = steps.Do(vm.resize(GUID, *size, relabelled.notes))
+    assert ours.start(intent, sight("Off")) == labelling
+    assert purpose(ours.start(intent, sight("Off", notes="mine, ask Bob"))) == "start"
+    assert purpose(ours.start(with_last(intent, "resize", 9, ran=True), sight("Off"))) == "start"
+    larger = dataclasses.replace(intent, spec=dataclasses.replace(relabelled, processors=4))
+    kept = vm.resize(GUID, 4, size[1], None)
+    assert ours.start(larger, sight("Off", notes="mine, ask Bob")) == steps.Do(kept)
 
 
 def test_a_vm_that_cannot_be_resized_is_not_started() -> None:

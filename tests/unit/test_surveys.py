@@ -382,10 +382,10 @@ def test_foreign_vms_count_in_capacity_and_ours_without_a_row_are_told(store: St
     ours = vm.notes(rows.DEPLOYMENT, "i-1")
     stray = vm.Vm("d" * 36, "i-1", "Off", ours, "C:\\ec2gw", 1, None, *size)
     report = scene.survey("Running", others=(foreign, saved, stray))
-    assert report.strays == ["i-1"]
+    assert report.strays == [stray]
     with store.read() as session:
         host = session.get_one(models.Host, scene.on.host)
-        assert (host.foreign_vms, host.foreign_memory_bytes) == (2, 4 * 2**30)
+        assert (host.foreign_vms, host.foreign_memory_bytes) == (3, 4 * 2**30)
 
 
 def test_an_unchanged_look_is_not_written_again(store: Store) -> None:

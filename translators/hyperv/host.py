@@ -173,9 +173,12 @@ class Faulty(HostError):
 
 @dataclass(frozen=True, slots=True)
 class Fence:
-    """What a changing plan carries: an attempt's token, whose row it is for, its generation."""
+    """What a changing plan carries: an attempt's token, whose row it is for, its generation.
 
-    token: str
+    Without a token, for plans of no calls alone: the host only notes the generation, or refuses it.
+    """
+
+    token: str | None
     subject: str
     generation: int
 

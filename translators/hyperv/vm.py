@@ -114,23 +114,28 @@ VM_PROPERTIES: Final[Mapping[str, str]] = {
 }
 
 
-def notes(deployment: str, name: str) -> str:
-    """Write the Notes of a VM of ours."""
-    return json.dumps({"ec2gw": deployment, "instance": name}, separators=(",", ":"))
+def notes(deployment: str, name: str, card: Mapping[str, object] = {}) -> str:
+    """Write the Notes of a VM of ours; the card is whatever is to be known of it by them."""
+    whole = {"ec2gw": deployment, "instance": name, **card}
+    return json.dumps(whole, separators=(",", ":"), ensure_ascii=False)
 
 
 def owner(text: str) -> tuple[str, str] | None:
     """Read the Notes of a VM: (deployment, name), or None for one that is not ours."""
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return None
-    if not isinstance(found, dict):
-        return None
+    found = card(text)
     deployment, name = found.get("ec2gw"), found.get("instance")
     if isinstance(deployment, str) and isinstance(name, str):
         return deployment, name
     return None
+
+
+def card(text: str) -> Mapping[str, object]:
+    """Read all that the Notes of a VM hold; nothing where they are not as we write them."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):  # anybody may write Notes
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def folder_of(root: str, name: str) -> str:
@@ -313,9 +318,15 @@ def _boot(vm: Ref, spec: Spec, folder: Path) -> list[Call]:
     return [attach, Call("Hyper-V\\Set-VMFirmware", firmware)]
 
 
-def resize(vm_id: str, processors: int, memory_bytes: int) -> Plan:
-    """Give it other processors and memory; only while it is off."""
-    return _on("resize", vm_id, *_size(Ref("vm"), processors, memory_bytes))
+def resize(vm_id: str, processors: int, memory_bytes: int, notes: str | None) -> Plan:
+    """Give it other processors and memory, and Notes that say so; only while it is off.
+
+    None leaves the Notes alone: an administrator wrote something else there.
+    """
+    calls = _size(Ref("vm"), processors, memory_bytes)
+    if notes is not None:
+        calls.append(Call("Hyper-V\\Set-VM", {"VM": Ref("vm"), "Notes": notes}))
+    return _on("resize", vm_id, *calls)
 
 
 def start(vm_id: str) -> Plan:

@@ -14,6 +14,7 @@ def upgrade() -> None:
     for table, name, kind, default in (
         ("deployment", "beat", sa.BigInteger(), "0"),
         ("deployment", "confirmed", sa.Boolean(), "1"),
+        ("deployment", "wishes", sa.JSON(), "{}"),
         ("host", "recovering", sa.Boolean(), "0"),
         ("host", "strays", sa.JSON(), "[]"),
     ):

@@ -12,7 +12,7 @@ from typing import Final, Literal
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from state import lifecycle, models
+from state import lifecycle, models, recovering
 from translators.ec2.instances import intents
 from translators.ec2.instances.surveys import ONE_BOOT, Ended, Report, stands_here
 from translators.hyperv import vm
@@ -58,6 +58,11 @@ def apply(
         *((key, "seen-running", None) for key in report.running),
         *((key, "vanished", VANISHED) for key in report.vanished),
     ]
+    if recovering.is_on(session):
+        # Rows of an old state: the recovery says what becomes of them (`recovery`). That a VM is
+        # gone surveys alone can say, once all hosts were looked at.
+        seen_all = not recovering.awaited(session)
+        findings = [one for one in findings if one[1] == "vanished" and seen_all]
     moved: list[Moved] = []
     for key, found, reason in findings:
         instance = _unmoved(session, host_key, key, report)

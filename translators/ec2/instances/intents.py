@@ -14,9 +14,9 @@ from typing import Final, cast
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from state import lifecycle, models, needs, storage
+from state import lifecycle, models, needs, recovering, storage
 from translators import driven, volume_types
-from translators.ec2.instances import surveys
+from translators.ec2.instances import cards, surveys
 from translators.hyperv import drive, vm
 from translators.hyperv.host import Failed, Path, Unreachable
 from translators.settings import GIB, Settings
@@ -24,6 +24,8 @@ from translators.steps import Rest
 
 _START_SPREAD_SECONDS: Final = 60
 """After a host's restart VMs start spread over so long, not all at once."""
+_NOTED: Final = ("pending", "starting")
+"""Phases that write a VM's Notes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,7 +156,7 @@ def load(session: Session, key: int, settings: Settings, now: dt.datetime) -> In
             disk_bytes=_disk_bytes(volume, disk.size_gib if disk else image.size_gib),
             secure_boot_template=image.secure_boot_template,
             adapter=_adapter(session, interface),
-            notes=vm.notes(deployment, instance.id),
+            notes=cards.notes(session, deployment, instance) if instance.phase in _NOTED else "",
             start_delay_seconds=zlib.crc32(instance.id.encode()) % _START_SPREAD_SECONDS,
             maximum_iops=_maximum_iops(volume) if volume else 0,
             disks=tuple(
@@ -281,6 +283,14 @@ def _note_boot(session: Session, instance: models.Instance, now: dt.datetime) ->
 def _release(session: Session, instance: models.Instance, now: dt.datetime) -> None:
     """Give back what a terminated instance held: interfaces, disks, addresses."""
     instance.terminated_at = now
+    release_interfaces(session, instance)
+    _release_volumes(session, instance, now)
+    session.execute(sa.delete(models.Look).where(models.Look.instance_key == instance.key))
+    _forget_work(session, models.Work.key == instance.key)
+
+
+def release_interfaces(session: Session, instance: models.Instance) -> None:
+    """Give back the interfaces and addresses of an instance that has no VM any more."""
     owned = sa.select(models.NetworkInterface.key).where(
         models.NetworkInterface.instance_key == instance.key
     )
@@ -293,9 +303,6 @@ def _release(session: Session, instance: models.Instance, now: dt.datetime) -> N
             models.NetworkInterface.instance_key == instance.key
         )
     )
-    _release_volumes(session, instance, now)
-    session.execute(sa.delete(models.Look).where(models.Look.instance_key == instance.key))
-    _forget_work(session, models.Work.key == instance.key)
 
 
 def _release_volumes(session: Session, instance: models.Instance, now: dt.datetime) -> None:
@@ -312,7 +319,8 @@ def _release_volumes(session: Session, instance: models.Instance, now: dt.dateti
         # the disk was made yet.
         made = volume.state != "creating" and volume.phase != "moving"
         phase: storage.VolumePhase = "available" if made else "creating"
-        if volume.delete_on_termination:
+        # In an old state it may be on another instance by now, which that does not know of.
+        if volume.delete_on_termination and not recovering.is_on(session):
             phase = "deleting"
         if in_folder:
             volume.file_name = f"{vm.INSTANCES.segments}/{instance.id}/{volume.file_name}"

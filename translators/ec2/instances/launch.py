@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
-from state import lifecycle
+from state import lifecycle, recovering
 from state.models import Instance, Reservation
 from state.statements import Statement
 from translators import errors, snapshots, zones
@@ -86,8 +86,11 @@ def run_instances(ctx: Context, request: RunInstancesRequestTypeDef) -> Result:
     All go to one subnet, so to one zone; within it each to the host with the most free memory.
 
     :raises Ec2Error: see `requested` and `targets`; ``InsufficientInstanceCapacity``,
-        ``InsufficientFreeAddressesInSubnet``, ``InstanceLimitExceeded``, ``Unsupported``
+        ``InsufficientFreeAddressesInSubnet``, ``InstanceLimitExceeded``, ``Unavailable``,
+        ``Unsupported``
     """
+    if not recovering.may_place(ctx.session):
+        raise errors.unavailable()  # VMs may hold addresses that the state does not know of
     launch: requested.Launch = ctx.prepared
     image = targets.image(ctx, launch)
     disks = block_devices.read(ctx, image, launch.block_devices)

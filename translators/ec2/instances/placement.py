@@ -17,7 +17,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from state import lifecycle
-from state.models import Deployment, Host, Instance, Volume
+from state.models import Host, Instance, Volume
 from state.statements import Statement, listed
 from translators.ec2.instances import instance_errors
 from translators.registry import Context
@@ -58,8 +58,6 @@ _OPEN: Final = Statement(
         Host.zone_letter.in_(listed("letters", sa.String)),
         Host.state == "active",
         Host.reachable,
-        # After a restore VMs may hold addresses that the state does not know of.
-        sa.not_(sa.exists().where(Deployment.recovering)),
     )
 )
 _NAMED: Final = Statement(_SURVEYED.where(Host.key.in_(listed("hosts", sa.BigInteger))))

@@ -57,7 +57,7 @@ def launch(intent: Intent, sight: vm.Sight) -> Decision:
 
 @step("instance", "starting")
 def start(intent: Intent, sight: vm.Sight) -> Decision:
-    """See a stopped VM run again, as large as its type is by now."""
+    """See a stopped VM run again, as large as its type is by now, with Notes that say so."""
     mine = _mine(intent, sight)
     if isinstance(mine, Wait):
         return mine
@@ -69,8 +69,12 @@ def start(intent: Intent, sight: vm.Sight) -> Decision:
         return _soon(intent)
     if mine.state in vm.OFF_STATES:
         size = (intent.spec.processors, intent.spec.memory_bytes)
-        resized = size == (mine.processors, mine.memory_bytes)
-        plan = vm.start(mine.id) if resized else vm.resize(mine.id, *size)
+        ours = vm.owner(mine.notes) == (intent.deployment, intent.id)
+        # Once: whatever becomes of Notes on a host, they keep no VM from its start.
+        noted = not ours or mine.notes == intent.spec.notes or "resize" in intent.tried
+        plan = vm.start(mine.id)
+        if size != (mine.processors, mine.memory_bytes) or not noted:
+            plan = vm.resize(mine.id, *size, intent.spec.notes if ours else None)
         return _try(intent, plan, ("not-started", START_FAILED))
     return _soon(intent)
 

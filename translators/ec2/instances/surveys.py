@@ -58,8 +58,8 @@ class Report:
     """Rows as they were before the host was asked."""
     foreign_vms: int = 0
     foreign_memory_bytes: int = 0
-    strays: list[str] = field(default_factory=list)
-    """VMs that carry our deployment's Notes and belong to no instance; reported, not touched."""
+    strays: list[vm.Vm] = field(default_factory=list)
+    """VMs that carry our deployment's Notes and belong to no instance; told, not touched."""
     renamed_boot: tuple[dt.datetime, dt.datetime] | None = None
     """The host's clock was set: the boot that had the first time has the second from now on."""
     unsettled: bool = False
@@ -207,9 +207,9 @@ class Watch:
                 continue
             owner = vm.owner(one.notes)
             if owner is not None and owner[0] == self._deployment:
-                if owner[1] not in names:
-                    report.strays.append(one.name)
-                continue
+                if owner[1] in names:
+                    continue
+                report.strays.append(one)
             in_its_folder = one.folder.lower().endswith(f"\\instances\\{one.name}".lower())
             if one.name in unfinished and in_its_folder:
                 continue  # half made: its step knows more
