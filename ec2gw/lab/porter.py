@@ -9,6 +9,7 @@ Source: RFC 9110 (ranges); `ec2gw/winrm/agent/transfer.ps1`, which does the same
 from __future__ import annotations
 
 import base64
+import contextlib
 import dataclasses
 import hashlib
 import hmac
@@ -32,6 +33,10 @@ _LENGTH = "X-Ec2gw-Length"
 
 class _Failed(Exception):
     """The task ends; the text is what Get-Transfer tells."""
+
+
+class _Stopped(Exception):
+    """The task was taken away or begun anew, or the laboratory ends: nothing is to be told."""
 
 
 class Porter:
@@ -67,21 +72,33 @@ class Porter:
                 self._send(host, task)
             else:
                 self._receive(host, task)
+        except _Stopped:
+            return
         except (_Failed, OSError, http.client.HTTPException, ValueError) as error:
-            self._note(host, task, state="Failed", error=f"{type(error).__name__}: {error}")
+            self._end(host, task, state="Failed", error=f"{type(error).__name__}: {error}")
         else:
-            self._note(host, task, state="Done")
+            self._end(host, task, state="Done")
 
-    def _note(self, host: str, task: model.Task, **changes: Any) -> bool:
-        """Write how far it is; False when the task was taken away or begun anew."""
+    def _end(self, host: str, task: model.Task, **changes: Any) -> None:
+        with contextlib.suppress(_Stopped):
+            self._note(host, task, **changes)
+
+    def _note(self, host: str, task: model.Task, **changes: Any) -> None:
+        """Write how far it is.
+
+        :raises _Stopped:
+        """
         with self._world.changing(host) as session:
             for one in session.machine.tasks:
                 if (one.name, one.generation) == (task.name, task.generation):
                     for name, value in changes.items():
                         setattr(one, name, value)
                     session.put_machine()
-                    return not self._stopping.is_set()
-        return False
+                    break
+            else:
+                raise _Stopped
+        if self._stopping.is_set():
+            raise _Stopped
 
     def _send(self, host: str, task: model.Task) -> None:
         payload = self._pack(host, task.path)
@@ -96,8 +113,7 @@ class Porter:
             if status not in (204, 409):
                 raise _Failed(f"PUT: {status}")
             here = int(headers[_LENGTH])
-            if not self._note(host, task, done=here):
-                return
+            self._note(host, task, done=here)
 
     def _receive(self, host: str, task: model.Task) -> None:
         part = task.path + ".part"
@@ -112,8 +128,7 @@ class Porter:
                 session.make_folders(paths.parent(part))
                 session.write_chunk(part, len(found), body)
             found += body
-            if not self._note(host, task, done=len(found)):
-                return
+            self._note(host, task, done=len(found))
         if hashlib.sha256(found).hexdigest() != task.sha256:
             with self._world.changing(host) as session:
                 session.drop_file(part)

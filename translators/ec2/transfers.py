@@ -165,8 +165,7 @@ def _see_to_it(intent: Intent, sight: transfer.Sight, direction: str) -> Decisio
     if intent.seconds_in_phase > transfers.VALID.total_seconds() * 0.9:
         return Rest("renewed")  # another generation has another token
     task = sight.task if sight.task and sight.task.generation == intent.generation else None
-    if task is not None and task.state != "Failed":
-        # A task that is done while its end cannot be seen yet: the depot, or a disk, takes time.
+    if task is not None and task.state == "Running":
         if direction == "Receive" and task.done_bytes != intent.done_bytes:
             return Note({"done_bytes": task.done_bytes}, _POLL)
         return Wait(_POLL)
