@@ -42,6 +42,9 @@ INTENT = Intent(
     location=5,
     machine=MACHINE,
     copied=False,
+    written=False,
+    target_host_key=1,
+    carried="there",
     folder=None,
 )
 FILE = FileState(4 * 2**20, False, None)
@@ -117,7 +120,7 @@ def test_a_disk_that_cannot_be_made_is_an_error_after_enough_tries() -> None:
 
 
 def test_a_disk_leaves_one_host_before_it_is_made_on_the_other() -> None:
-    away = on("moving", machine=machine(host_key=2))
+    away = on("moving", target_host_key=2)
     assert purpose(ours.move(away, Sight(FILE, 5 * GIB))) == "remove-volume"
     assert found(ours.move(away, Sight())) == "left"
     here = on("moving")
@@ -125,10 +128,22 @@ def test_a_disk_leaves_one_host_before_it_is_made_on_the_other() -> None:
     assert found(ours.move(here, Sight(FILE, 5 * GIB))) == "arrived"
 
 
-def test_a_disk_on_its_way_to_an_instance_that_ends_stays_where_it_is() -> None:
-    leaving = on("moving", machine=machine(leaving=True, host_key=2))
-    assert found(ours.move(leaving, Sight(FILE, 5 * GIB))) == "abandoned"
-    assert found(ours.move(on("moving", machine=None), Sight())) == "abandoned"
+@pytest.mark.parametrize("phase", ["creating", "moving", "detaching"])
+def test_a_disk_that_is_being_carried_stays_until_it_is_there(phase: Any) -> None:
+    step = steps.STEPS["volume", phase]
+    carried = on(phase, target_host_key=2, written=True, carried="under way")
+    assert isinstance(step(carried, Sight(FILE, 5 * GIB)), steps.Wait)
+    there = on(phase, target_host_key=2, written=True)
+    assert purpose(step(there, Sight(FILE, 5 * GIB))) == "remove-volume"
+    lost = on(phase, target_host_key=2, written=True, carried="failed")
+    assert found(step(lost, Sight(FILE, 5 * GIB))) == "stayed"
+
+
+@pytest.mark.parametrize("phase", ["creating", "moving"])
+def test_a_disk_that_was_written_to_is_never_made_again(phase: Any) -> None:
+    unreadable = Sight(FILE, None)
+    written = on(phase, written=True)
+    assert found(steps.STEPS["volume", phase](written, unreadable)) in ("made", "arrived")
 
 
 # -- attached

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from state import storage
-from state.models import NetworkInterface, Volume
-from translators import devices, refusals, snapshots
+from state.models import NetworkInterface, Snapshot, Volume
+from translators import devices, refusals, snapshots, transfers
 from translators.ec2.volumes import describe, find, volume_errors
 from translators.ec2.volumes.create import change
 from translators.registry import Context, Result, action
@@ -81,19 +81,24 @@ def _location(ctx: Context, instance: Any, device: str) -> int:
 
 
 def _way(ctx: Context, row: Any, instance: Any) -> storage.VolumePhase:
-    """Say how the volume comes to the instance's host; the one place where that is decided.
+    """Say how the volume comes to the instance's host, and send for what it takes.
 
-    A disk that nobody wrote to yet is made anew there. One that holds data would have to be
-    carried over, which nothing does yet.
+    A disk that nobody wrote to yet is made anew there; one that holds data is carried over.
     """
-    if row.host_key == instance.host_key:
+    here, there = row.host_key, instance.host_key
+    if here == there:
         return "attaching"
-    if row.written:
-        raise volume_errors.on_another_host(row.id, instance.id)
+    missing: Snapshot | None = None
     if row.snapshot_key is not None:
         having = snapshots.hosts_with(ctx.session, [row.snapshot_key])
-        if having is not None and instance.host_key not in having:
-            raise volume_errors.on_another_host(row.id, instance.id)
+        if having is not None and there not in having:
+            missing = ctx.session.get_one(Snapshot, row.snapshot_key)
+    if (row.written or missing is not None) and ctx.settings.depot is None:
+        raise volume_errors.on_another_host(row.id, instance.id)
+    if missing is not None:
+        transfers.ask(ctx.session, missing.file_name, here, there, ctx.now)
+    if row.written:
+        transfers.ask(ctx.session, row.file_name, here, there, ctx.now)
     return "moving"
 
 

@@ -14,8 +14,17 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from state import needs, storage
-from state.models import Host, Instance, Snapshot, Tag, Volume, VolumeModification, Work
-from translators import driven, volume_types
+from state.models import (
+    Host,
+    Instance,
+    Snapshot,
+    Tag,
+    Transfer,
+    Volume,
+    VolumeModification,
+    Work,
+)
+from translators import driven, snapshots, transfers, volume_types
 from translators.hyperv import drive, file, vhd, vm, volume
 from translators.hyperv.host import Failed, Path, Unreachable
 from translators.settings import GIB, Settings
@@ -61,6 +70,12 @@ class Intent(driven.Intent):
     machine: Machine | None
     copied: bool
     """A snapshot of it is being made from its very file."""
+    written: bool
+    """What is in it cannot be made again."""
+    target_host_key: int
+    """Where it is to be; on its way there it is still on `host_key`."""
+    carried: transfers.Outcome
+    """Whether all that it takes to be there is there by now."""
     folder: Path | None
     """Of an instance that is no more, and left nothing but this disk: it goes with it."""
 
@@ -109,6 +124,7 @@ class Volumes:
             return None
         instance = session.get(Instance, row.instance_key) if row.instance_key else None
         path = path_of(row, instance.id if instance else None)
+        target = _target(session, row, instance)
         return Intent(
             key=key,
             id=row.id,
@@ -127,11 +143,15 @@ class Volumes:
             location=row.location,
             machine=_machine(session, row, instance) if instance else None,
             copied=needs.busy_volume(session, key),
+            written=row.written,
+            target_host_key=target,
+            carried=_carried(session, row, target),
             folder=_left_folder(session, path),
         )
 
     def look(self, intent: Intent, run: driven.Run) -> Sight:
-        if intent.phase in ("attaching", "detaching"):
+        here = intent.target_host_key == intent.host_key
+        if here and intent.phase in ("attaching", "detaching"):
             return _look_at_drives(intent, run)
         return _look_at_file(intent, run)
 
@@ -148,15 +168,22 @@ class Volumes:
             forget(session, intent.key)
             return
         row = session.get_one(Volume, intent.key)
-        columns: dict[str, Any] = {"phase_since": now, **_SETTLED[rest.found]}
-        if columns["phase"] in storage.VOLUME_WORKING:
-            columns["generation"] = row.generation + 1
-        if columns["phase"] == "attaching":
-            columns["written"] = True
-        if rest.found == "left" and intent.machine is not None:
-            columns["host_key"] = intent.machine.host_key
+        columns = dict(_SETTLED[rest.found])
+        if rest.found in ("left", "stayed"):
+            transfers.forget(session, row.file_name)
+        if rest.found == "left":
+            row.host_key = intent.target_host_key
+            gone = intent.machine is None or intent.machine.host_key != row.host_key
+            columns = dict(_SETTLED["stayed"]) if gone else {}
+        if rest.found == "detached" and not row.written:
+            columns |= storage.entered("creating")  # it may not have been made here yet
         for name, value in columns.items():
             setattr(row, name, value)
+        if row.phase in storage.VOLUME_WORKING:
+            row.generation += 1
+        if row.phase == "attaching":
+            row.written = True
+        row.phase_since = now
 
     def note(self, session: Session, intent: Intent, facts: Mapping[str, object]) -> None:
         row = session.get_one(Volume, intent.key)
@@ -177,12 +204,12 @@ class Volumes:
 _SETTLED: Final[dict[str, dict[str, Any]]] = {
     "made": storage.entered("available"),
     "not-made": storage.entered("error"),
-    "left": storage.entered("moving"),
+    "left": {},
+    "stayed": {**storage.entered("creating"), **_FREE},
     "arrived": storage.entered("attaching"),
     "attached": storage.entered("in-use"),
     "not-attached": {**storage.entered("available"), **_FREE},
     "detached": {**storage.entered("available"), **_FREE},
-    "abandoned": {**storage.entered("creating"), **_FREE},
 }
 """Finding -> the columns of the volume that was found so."""
 
@@ -235,6 +262,34 @@ def _machine(session: Session, row: Volume, instance: Instance) -> Machine:
         checkpointed=needs.checkpointed(session, instance.key),
         taken=frozenset(one for one in others if one is not None),
     )
+
+
+def _target(session: Session, row: Volume, instance: Instance | None) -> int:
+    """Where a volume is to be: what was once sent on its way arrives, whatever is wanted since."""
+    sent = session.scalar(
+        sa.select(Transfer.target_host_key).where(
+            Transfer.path == row.file_name, Transfer.source_host_key == row.host_key
+        )
+    )
+    if sent is not None and row.phase != "deleting":
+        return sent
+    if instance is not None and row.phase in ("moving", "detaching"):
+        return instance.host_key
+    return row.host_key
+
+
+def _carried(session: Session, row: Volume, target: int) -> transfers.Outcome:
+    if target == row.host_key:
+        return "there"
+    awaited: list[str] = [row.file_name] if row.written else []
+    if row.snapshot_key is not None:
+        having = snapshots.hosts_with(session, [row.snapshot_key])
+        if having is not None and target not in having:
+            awaited.append(session.get_one(Snapshot, row.snapshot_key).file_name)
+    found = [transfers.find(session, path, target) for path in awaited]
+    if any(one is None or one.phase == "failed" for one in found):
+        return "failed"
+    return "there" if all(one and one.phase == "done" for one in found) else "under way"
 
 
 def _left_folder(session: Session, path: Path) -> Path | None:

@@ -25,6 +25,8 @@ _SHARING_VIOLATION: Final = "0x80070020"
 @step("volume", "creating")
 def create(intent: Intent, sight: Sight) -> Decision:
     """Make the disk; what is there and whole was made already."""
+    if intent.target_host_key != intent.host_key:
+        return _send(intent, sight)
     if _is_whole(intent, sight):
         return Rest("made")
     return attempt(intent, volume.create(intent.disk), Rest("not-made"))
@@ -32,16 +34,23 @@ def create(intent: Intent, sight: Sight) -> Decision:
 
 @step("volume", "moving")
 def move(intent: Intent, sight: Sight) -> Decision:
-    """Remove a disk that nobody wrote to where it is, and make it anew where it is wanted."""
-    if intent.machine is None or intent.machine.leaving:
-        return Rest("abandoned")
-    if intent.machine.host_key != intent.host_key:
-        if sight.file is None:
-            return Rest("left")
-        return attempt(intent, volume.remove(intent.disk.path))
+    """See the disk on the host where it is wanted, and nowhere else."""
+    if intent.target_host_key != intent.host_key:
+        return _send(intent, sight)
     if _is_whole(intent, sight):
         return Rest("arrived")
-    return attempt(intent, volume.create(intent.disk), Rest("abandoned"))
+    return attempt(intent, volume.create(intent.disk), Rest("stayed"))
+
+
+def _send(intent: Intent, sight: Sight) -> Decision:
+    """Remove the disk here once it is there, or can be made there: nobody wrote to it then."""
+    if intent.carried == "failed":
+        return Rest("stayed")
+    if intent.carried == "under way":
+        return Wait(1.0)
+    if sight.file is None:
+        return Rest("left")
+    return attempt(intent, volume.remove(intent.disk.path))
 
 
 @step("volume", "attaching")
@@ -80,6 +89,8 @@ def attach(intent: Intent, sight: Sight) -> Decision:
 @step("volume", "detaching")
 def detach(intent: Intent, sight: Sight) -> Decision:
     """See the disk in none of the VM's drives."""
+    if intent.target_host_key != intent.host_key:
+        return _send(intent, sight)
     if intent.machine is None:
         return Rest("detached")
     if intent.machine.leaving:
@@ -111,8 +122,15 @@ def delete(intent: Intent, sight: Sight) -> Decision:
 
 
 def _is_whole(intent: Intent, sight: Sight) -> bool:
-    """Whether the disk is there as it is to be; one that is larger was grown since."""
-    if sight.file is None or sight.size_bytes is None:
+    """Whether the disk is there as it is to be; one that is larger was grown since.
+
+    What was written to counts as whole, whatever it looks like: it is never made again.
+    """
+    if sight.file is None:
+        return False
+    if intent.written:
+        return True
+    if sight.size_bytes is None:
         return False
     return intent.disk.size_bytes is None or sight.size_bytes >= intent.disk.size_bytes
 

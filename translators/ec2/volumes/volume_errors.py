@@ -104,8 +104,8 @@ def on_another_host(volume_id: str, instance_id: str) -> Ec2Error:
     """Not EC2's: there every volume is within reach of every instance of its zone."""
     message = (
         f"The volume '{volume_id}' holds data on another host of its Availability Zone than "
-        f"instance '{instance_id}', and this service does not move written volumes between hosts "
-        "yet. Create a snapshot and a new volume from it, or use an instance of the volume's host."
+        f"instance '{instance_id}', and this service is not configured to carry disks between "
+        "hosts. Attach it to an instance of its host."
     )
     return Ec2Error("UnsupportedOperation", message)
 
