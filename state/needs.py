@@ -17,7 +17,6 @@ from state.models import Image, ImageDisk, Snapshot, Volume
 
 Condition = sa.ColumnElement[bool]
 _DISK_OWNER: Final = aliased(Image)
-_OTHER: Final = aliased(Snapshot)
 
 IMAGED: Final[Condition] = sa.or_(
     sa.exists().where(Image.snapshot_key == Snapshot.key, Image.state != "deregistered"),
@@ -32,11 +31,6 @@ PARENT: Final[Condition] = sa.exists().where(Volume.snapshot_key == Snapshot.key
 """A volume that is, or is to be, a child of the snapshot's file: it cannot be read without it."""
 NEEDED: Final[Condition] = sa.or_(IMAGED, PARENT)
 """A deleted snapshot's row stays while this holds, out of sight, and its file with it."""
-SHARED: Final[Condition] = sa.exists().where(
-    _OTHER.file_name == Snapshot.file_name, _OTHER.key != Snapshot.key
-)
-"""Another snapshot has the same file, which goes with the last of them."""
-
 FREEZING: Final[tuple[storage.SnapshotPhase, ...]] = ("freezing",)
 COPIED: Final[tuple[storage.SnapshotPhase, ...]] = ("copying",)
 
@@ -62,10 +56,13 @@ def may_go(session: Session, snapshot_key: int) -> bool:
     return session.scalar(query) is not None
 
 
-def is_shared(session: Session, snapshot_key: int) -> bool:
-    """Tell whether the file is another snapshot's too."""
-    query = sa.select(Snapshot.key).where(Snapshot.key == snapshot_key, SHARED)
-    return session.scalar(query) is not None
+def sharer(session: Session, snapshot_key: int) -> int | None:
+    """The key of another snapshot that has the same file."""
+    file_name = sa.select(Snapshot.file_name).where(Snapshot.key == snapshot_key)
+    query = sa.select(Snapshot.key).where(
+        Snapshot.file_name == file_name.scalar_subquery(), Snapshot.key != snapshot_key
+    )
+    return session.scalar(query.order_by(Snapshot.key).limit(1))
 
 
 # -- what a snapshot that is being made holds up

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.orm import Session
 
 from state import ids
@@ -97,26 +98,29 @@ def of_store(
     return row
 
 
-def usable(ctx: Context, snapshot_id: str) -> Any:
+def usable(ctx: Context, snapshot_id: str, region: str | None = None) -> Any:
     """Find a finished snapshot that the caller may make a volume or an image of.
+
+    It is of the request's region unless another one is named.
 
     :raises Ec2Error: ``InvalidSnapshotID.Malformed``, ``InvalidSnapshot.NotFound``,
         ``IncorrectState`` for one that is not finished
     """
-    found = visible(ctx, snapshot_id)
+    found = visible(ctx, snapshot_id, region)
     if found.state != "completed":
         raise incorrect_state(snapshot_id, found.state)
     return found
 
 
-def visible(ctx: Context, snapshot_id: str) -> Any:
+def visible(ctx: Context, snapshot_id: str, region: str | None = None) -> Any:
     """Find a snapshot that the caller sees, in whatever state.
 
     :raises Ec2Error: ``InvalidSnapshotID.Malformed``, ``InvalidSnapshot.NotFound``
     """
     if not ids.is_well_formed("snap", snapshot_id):
         raise errors.invalid_snapshot_id_malformed(snapshot_id)
-    asked = {"snapshot": snapshot_id, "account": ctx.account_key, "region": ctx.region}
+    asked: dict[str, object] = {"snapshot": snapshot_id, "account": ctx.account_key}
+    asked["region"] = region or ctx.region
     rows = _USABLE.named(ctx.session, asked)
     if not rows:
         raise errors.invalid_snapshot_not_found([snapshot_id])
@@ -205,6 +209,51 @@ def take(ctx: Context, volumes: Sequence[Volume], wanted: Wanted) -> list[Snapsh
     ctx.session.add_all(rows)
     ctx.session.flush()
     return rows
+
+
+def copy(ctx: Context, source: Any, description: str) -> Snapshot:
+    """Write another snapshot of the same file, the caller's own, in the request's region.
+
+    It is there at once: nobody writes to the file, which goes with the last snapshot that has it.
+
+    :raises Ec2Error: ``UnsupportedOperation`` where no host of the region has the file
+    """
+    if not reaches(ctx.session, source.key, ctx.region):
+        raise errors.unsupported_operation("SourceRegion")
+    row = Snapshot(
+        id=ids.mint("snap"),
+        account_key=ctx.account_key,
+        region=ctx.region,
+        state="completed",
+        phase="ready",
+        phase_since=ctx.now,
+        description=description,
+        size_gib=source.size_gib,
+        progress=100,
+        started_at=ctx.now,
+        fixed_at=ctx.now,
+        completed_at=ctx.now,
+        volume_id=NO_VOLUME,
+        host_key=source.host_key,
+        file_name=source.file_name,
+        everywhere=source.everywhere,
+    )
+    ctx.session.add(row)
+    ctx.session.flush()
+    lie_on(ctx.session, source.key, row.key)
+    return row
+
+
+def lie_on(session: Session, source_key: int, target_key: int) -> None:
+    """Note that a snapshot's file is wherever another one's is."""
+    copies = sa.select(sa.literal(target_key), SnapshotCopy.host_key, SnapshotCopy.ready).where(
+        SnapshotCopy.snapshot_key == source_key
+    )
+    session.execute(
+        sqlite.insert(SnapshotCopy)
+        .from_select(["snapshot_key", "host_key", "ready"], copies.where(sa.true()))
+        .on_conflict_do_nothing()
+    )
 
 
 def fixed(session: Session, snapshot_ids: Sequence[str]) -> bool:

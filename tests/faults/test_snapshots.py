@@ -72,3 +72,81 @@ def test_a_snapshot_holds_what_was_written_before_it_and_nothing_of_after(gatewa
     [vm] = gateway.vms()
     [disk] = vm["disks"]
     assert Console(gateway.world).disk_content(A, disk).split()[-2:] == ["before", "after"]
+
+
+def made(gateway: Rig, instance: str, **request: Any) -> str:
+    asked = {"Name": "made", **request}
+    image: str = gateway.ask("CreateImage", InstanceId=instance, **asked)["ImageId"]
+    return image
+
+
+def imaged(gateway: Rig, image: str, state: str = "available", seconds: float = 30) -> Any:
+    def shown() -> Any:
+        return gateway.call("DescribeImages", ImageIds=[image])["Images"][0]
+
+    gateway.until(lambda: shown()["State"] == state, f"{image} is {state}", seconds)
+    return shown()
+
+
+def snapshot_of(image: Any) -> str:
+    snapshot: str = image["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+    return snapshot
+
+
+def test_an_image_is_made_of_a_running_instance_and_launches(gateway: Rig) -> None:
+    one = launched(gateway)
+    Console(gateway.world).guest_writes(A, one, "golden")
+    image = imaged(gateway, made(gateway, one, NoReboot=True))
+    assert gateway.instance(one).phase == "running"
+    assert gateway.instance(one).generation == 1
+    assert image["SourceInstanceId"] == one
+    reached(gateway, snapshot_of(image), "ready")
+    assert_no_checkpoint(gateway)
+    (two,) = gateway.launch(1, ImageId=image["ImageId"])
+    gateway.wait("running", two)
+    [disk] = [vm["disks"][0] for vm in gateway.vms() if vm["name"] == two]
+    assert "golden" in Console(gateway.world).disk_content(A, disk)
+
+
+def test_an_image_of_a_running_instance_is_made_while_it_is_down(gateway: Rig) -> None:
+    one = launched(gateway)
+    image = made(gateway, one)
+    assert gateway.instance(one).phase == "rebooting"
+    [shown] = gateway.seen(one)
+    assert shown["State"]["Name"] == "running"
+    gateway.wait("running", one)
+    snapshot = snapshot_of(imaged(gateway, image))
+    reached(gateway, snapshot, "ready")
+    assert_no_checkpoint(gateway)
+    with gateway.world.reading(A) as session:
+        assert [event.number for event in session.events()] == [18504]  # asked to shut down, once
+    gateway.assert_exactly([one])
+
+
+def test_an_image_of_a_stopped_instance_leaves_it_stopped(gateway: Rig) -> None:
+    one = launched(gateway)
+    gateway.ask("StopInstances", InstanceIds=[one], Force=True)
+    gateway.wait("stopped", one)
+    image = imaged(gateway, made(gateway, one))
+    reached(gateway, snapshot_of(image), "ready")
+    assert gateway.instance(one).phase == "stopped"
+    assert_no_checkpoint(gateway)
+
+
+def test_the_file_goes_with_the_last_child(gateway: Rig) -> None:
+    one = launched(gateway)
+    image = imaged(gateway, made(gateway, one, NoReboot=True))
+    snapshot = snapshot_of(image)
+    (two,) = gateway.launch(1, ImageId=image["ImageId"])
+    gateway.wait("running", two)
+    gateway.ask("DeregisterImage", ImageId=image["ImageId"])
+    reached(gateway, snapshot, "ready")
+    gateway.ask("DeleteSnapshot", SnapshotId=snapshot)
+    gateway.ask("TerminateInstances", InstanceIds=[one])
+    gateway.wait("terminated", one)
+    assert list(host_files(gateway, "snapshots")) == [f"{snapshot}.vhdx"]
+    gateway.ask("TerminateInstances", InstanceIds=[two])
+    gateway.wait("terminated", two)
+    gateway.until(lambda: row(gateway, snapshot) is None, "the snapshot is gone")
+    assert host_files(gateway, "snapshots") == {}
+    assert gateway.leftovers() == []

@@ -13,6 +13,11 @@ def either_snapshot_or_size(device: str) -> Ec2Error:
     return Ec2Error("InvalidBlockDeviceMapping", message)
 
 
+def incorrect_instance_state(instance_id: str) -> Ec2Error:
+    message = f"Instance '{instance_id}' is not in a state from which an image can be made."
+    return Ec2Error("IncorrectState", message)
+
+
 def invalid_ami_attribute_item_value(value: str, item_type: str) -> Ec2Error:
     """Name the type of the item: "userId" or "userGroup"."""
     message = f'Invalid attribute item value "{value}" for {item_type} item type.'
@@ -30,6 +35,11 @@ def invalid_ami_name_malformed() -> Ec2Error:
         "'(', ')', '.', '-', '/' and '_'"
     )
     return Ec2Error("InvalidAMIName.Malformed", message)
+
+
+def no_root_device(instance_id: str) -> Ec2Error:
+    message = f"Instance '{instance_id}' has no root volume attached."
+    return Ec2Error("IncorrectState", message)
 
 
 def not_authorized_for_image(image_id: str) -> Ec2Error:

@@ -56,7 +56,7 @@ def create_snapshot(ctx: Context, request: CreateSnapshotRequestTypeDef) -> Resu
         ``Unavailable``
     """
     refusals.check(request, _REFUSED)
-    wanted = snapshots.Wanted(_description(request.get("Description")))
+    wanted = snapshots.Wanted(checked_description(request.get("Description")))
     given = tags.from_specifications(request, "snapshot")
     volume = _volume(ctx, request["VolumeId"])
     rows = snapshots.take(ctx, [volume], wanted)
@@ -105,7 +105,7 @@ def create_snapshots(ctx: Context, request: CreateSnapshotsRequestTypeDef) -> Re
         deadline ``ConcurrentSnapshotLimitExceeded``, ``Unavailable``
     """
     refusals.check(request, _REFUSED)
-    wanted = snapshots.Wanted(_description(request.get("Description")))
+    wanted = snapshots.Wanted(checked_description(request.get("Description")))
     given = tags.from_specifications(request, "snapshot")
     copies_tags = _copies_tags(request.get("CopyTagsFromSource"))
     asked = request["InstanceSpecification"]
@@ -165,7 +165,11 @@ def _volumes(ctx: Context, instance: Instance, asked: Mapping[str, Any]) -> list
 # -- the answer
 
 
-def _description(text: str | None) -> str:
+def checked_description(text: str | None) -> str:
+    """Refuse what is too long to be kept.
+
+    :raises Ec2Error: ``InvalidParameterValue``
+    """
     if text is not None and len(text) > _DESCRIPTION_CHARACTERS:
         raise errors.invalid_parameter_value(
             text[:_DESCRIPTION_CHARACTERS] + "...",

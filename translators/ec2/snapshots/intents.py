@@ -130,7 +130,7 @@ def load(session: Session, key: int, settings: Settings, now: dt.datetime) -> In
         crowded=_crowded(session, row),
         copied=_others(session, row, ("freezing", "copying")),
         others=_others(session, row, ("freezing", "copying", "releasing")),
-        removes_file=not needs.is_shared(session, key),
+        removes_file=needs.sharer(session, key) is None,
     )
 
 

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from state import needs, storage
 from state.models import Image, ImageDisk, Snapshot, SnapshotCopy, Volume, Work
+from translators import snapshots
 from translators.ec2.snapshots.intents import Intent
 from translators.steps import Rest
 
@@ -89,6 +90,14 @@ def _removed(
     row.point = row.checkpoint = row.job = row.source_path = None
     if row.phase == "failing":
         _enter(row, "error", now)
+        return
+    other = needs.sharer(session, row.key)
+    if other is not None:  # whose end will be the file's
+        snapshots.lie_on(session, row.key, other)
+        drop(session, row.key)
+        return
+    if not intent.removes_file:  # it was another one's too when the host was looked at
+        _enter(row, "deleting", now)
         return
     here = session.get(SnapshotCopy, (row.key, intent.host_key))
     if here is not None:
