@@ -102,9 +102,8 @@ class LabMachine:
         self._check_places(do, bound.arguments, root)
         shell = Shell(self._world, self._name, activity, bound.set_name, bound.arguments, root=root)
         word, _, code = self._injected(do).partition(":")
-        injected = faults.operation_failed(activity, "As a test wants", code or faults.UNSPECIFIED)
         if word == "before":
-            raise injected
+            raise _wanted(activity, code)
         shell.injected = word
         try:
             objects = list(simulated.run(shell))
@@ -114,7 +113,7 @@ class LabMachine:
         if shell.fails_after is not None:
             raise shell.fails_after
         if word == "after":
-            raise injected
+            raise _wanted(activity, code)
         return Invoked(objects, list(shell.warnings))
 
     def _check_places(self, do: str, arguments: Mapping[str, object], root: str) -> None:
@@ -179,6 +178,10 @@ class LabMachine:
             path = self._journal(session)
             session.empty(path)
             session.write_chunk(path, 0, data)
+
+
+def _wanted(activity: str, code: str) -> CmdletError:
+    return faults.operation_failed(activity, "As a test wants", code or faults.UNSPECIFIED)
 
 
 def _is_below(text: str, root: str) -> bool:
