@@ -94,8 +94,9 @@ class Agent:
         return self.late.pop(i)
     def ask(self, calls, **kw): return self.wait(self.send(calls, **kw))
 
-OWN = {"Write-FileChunk": ["Path", "Offset", "Base64"], "Complete-File": ["Path", "Sha256", "Length"], "Get-FileState": ["Path", "Hash"], "Remove-Tree": ["Path"], "New-Folder": ["Path"], "Test-Root": [], "Compress-Journal": ["Tokens", "Damaged"]}
-PATHS = {"Hyper-V\\New-VHD": ["Path", "ParentPath"], "Hyper-V\\New-VM": ["Path"], "Hyper-V\\Add-VMHardDiskDrive": ["Path"], **{"Agent\\" + n: ["Path"] for n, ps in OWN.items() if "Path" in ps}}
+OWN = {"Write-FileChunk": ["Path", "Offset", "Base64"], "Complete-File": ["Path", "Sha256", "Length"], "Get-FileState": ["Path", "Hash"], "Move-File": ["Path", "Destination", "ReadOnly"], "Remove-Tree": ["Path"], "New-Folder": ["Path"], "Test-Root": [], "Compress-Journal": ["Tokens", "Damaged"], "Start-DiskCopy": ["Source", "Destination"],
+       "Start-Transfer": ["Name", "Generation", "Direction", "Path", "Url", "Certificate", "Token", "Length", "Sha256"], "Get-Transfer": ["Name"], "Remove-Transfer": ["Name"]}
+PATHS = {"Hyper-V\\New-VHD": ["Path", "ParentPath"], "Hyper-V\\New-VM": ["Path"], "Hyper-V\\Add-VMHardDiskDrive": ["Path"], **{"Agent\\" + n: [p for p in ps if p in ("Path", "Source", "Destination")] for n, ps in OWN.items() if {"Path", "Source"} & set(ps)}}
 P = lambda text: {"$path": text}
 def line(text): return text.encode() + b" " + hashlib.sha256(text.encode()).hexdigest()[:8].upper().encode() + b"\n"
 def c(do, with_=None, as_=None, take=None):
@@ -129,6 +130,11 @@ def files(a, root, world):
     ask(piece(*pieces[0])); r = ask(done()); hold("complete already: success, and what came late is gone", r["ok"] and not os.path.exists(inside("tmp", "a", "f.iso.part")), r)
     r = ask(c("Get-FileState", {"Path": P("tmp/a/f.iso"), "Hash": True}, "s", {"sum": "Sha256:text", "length": "Length:int"})); hold("a file's digest is told when asked for", r["ok"] and r["results"]["s"] == [{"sum": sum_, "length": len(data)}], r)
     short = b"short"; r = ask(*(piece(at, d) for at, d in pieces)); r2 = ask(piece(0, short), done(s=hashlib.sha256(short).hexdigest(), n=5)); hold("a shorter file replaces a longer one, whatever an earlier attempt left", r["ok"] and r2["ok"] and open(inside("tmp", "a", "f.iso"), "rb").read() == short, (r, r2))
+    move = lambda a, b, **more: c("Move-File", {"Path": P(a), "Destination": P(b), **more}); free = lambda *names: [look("tmp/a/" + one) for one in names]
+    r = ask(piece(0, b"moved", "tmp/a/m"), done("tmp/a/m", hashlib.sha256(b"moved").hexdigest(), 5), move("tmp/a/m", "tmp/a/n", ReadOnly=True)); state = free("m", "n"); hold("a file moves, and is read-only under its new name", r["ok"] and state[0] == [] and state[1][0]["length"] == 5 and not os.stat(inside("tmp", "a", "n")).st_mode & 0o222, (r, state))
+    r = ask(move("tmp/a/f.iso", "tmp/a/n")); r2 = ask(move("tmp/a/none", "tmp/a/o")); hold("nothing moves over a file, and nothing from where none is", not r["ok"] and not r2["ok"] and r2["error"]["id"].startswith("FileNotFound") and free("f.iso", "n") == [look("tmp/a/f.iso"), [{"name": "n", "length": 5, "folder": False}]] and look("tmp/a/f.iso")[0]["length"] == 5, (r, r2))
+    order = {"Name": "t-1", "Generation": 1, "Direction": "Send", "Path": P("tmp/a/f.iso"), "Url": "http://10.0.0.1/files/1", "Certificate": "0" * 64, "Token": "1" * 64}; r = ask(c("Start-Transfer", order)); r2 = ask(c("Get-Transfer", {"Name": "t-1"}, "t", {"state": "State:text"})); r3 = ask(c("Get-Transfer", {"Name": "../t"}))
+    hold("an odd order of a transfer is refused, and of one that is not there nothing is told", r["error"]["id"].startswith("BadTransfer") and "Url" in r["error"]["text"] and r2["ok"] and r2["results"]["t"] == [] and r3["error"]["id"].startswith("BadTransfer") and not os.path.exists(inside("tasks")), (r, r2, r3))
     def through(path):
         key = str(uuid.uuid4()); world.vms["vm:" + key] = dict(Id=key, Name="p", State="Off", Notes="", Path=path, up=0, ip=[])
         r = ask(c("Get-VM", {"Id": key}, "v"), c("Get-FileState", {"Path": {"$ref": "v", "at": 0, "property": "Path"}}, "s", STATE)); del world.vms["vm:" + key]; return r

@@ -17,11 +17,16 @@ import pytest
 
 from ec2gw.lab.agent import POWERSHELL_VARIABLE
 from tests.agent.lessons import statements
+from translators.hyperv.allowed import ALLOWED
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 SHARED = ROOT.parent / "shared" / "tools" / "pwsh" / "pwsh"
 PWSH = shutil.which("pwsh") or (str(SHARED) if os.access(SHARED, os.X_OK) else None)
+UNPROVED = {
+    "Start-DiskCopy": "asks the management service of Windows",
+    "Remove-Transfer": "asks the task scheduler of Windows",
+}
 real = pytest.mark.skipif(PWSH is None, reason="no pwsh: the agent was not run by a PowerShell")
 STORIES = ("test_story_boto3.py", "test_story_aws.py", "test_files_on_hosts.py")
 
@@ -90,3 +95,14 @@ def test_no_two_statements_of_the_proof_are_the_same() -> None:
     found = statements()
     assert len(found) == len(set(found))
     assert len(found) > 60
+
+
+def test_the_proof_knows_every_function_of_ours_and_calls_it_or_says_why_not() -> None:
+    text = (HERE / "prove.py").read_text(encoding="utf-8")
+    table = text[text.index("OWN = ") + len("OWN = ") : text.index("\nPATHS = ")]
+    ours = {do.partition("\\")[2]: names for do, names in ALLOWED.items() if "Agent\\" in do}
+    assert {name: set(names) for name, names in ast.literal_eval(table).items()} == {
+        name: set(names) for name, names in ours.items()
+    }
+    called = {name for name in ours if f'c("{name}"' in text}
+    assert ours.keys() - called == UNPROVED.keys()
