@@ -284,6 +284,16 @@ def invalid_group_name_not_found(name: str, vpc_id: str) -> Ec2Error:
     return Ec2Error("InvalidGroup.NotFound", message)
 
 
+def different_networks() -> Ec2Error:
+    message = "You have specified two resources that belong to different networks."
+    return Ec2Error("InvalidGroup.NotFound", message)
+
+
+def security_groups_per_interface_limit_exceeded() -> Ec2Error:
+    message = "The maximum number of security groups per interface has been reached."
+    return Ec2Error("SecurityGroupsPerInterfaceLimitExceeded", message)
+
+
 def invalid_security_group_rule_id_not_found(ids: Collection[str]) -> Ec2Error:
     return Ec2Error("InvalidSecurityGroupRuleId.NotFound", _missing("security group rule ID", ids))
 

@@ -174,6 +174,10 @@ MORE: Final[Mapping[str, Mapping[str, Any]]] = {
     "ModifyImageAttribute": {"Description": {"Value": "new"}},
     "ModifyInstanceAttribute": {"DisableApiStop": {"Value": True}},
     "ModifyInstanceMetadataOptions": {"HttpTokens": "required"},
+    "ModifyNetworkInterfaceAttribute": {
+        "NetworkInterfaceId": "{eni}",
+        "Description": {"Value": "new"},
+    },
     "ModifySecurityGroupRules": {
         "GroupId": "{web}",
         "SecurityGroupRules": [

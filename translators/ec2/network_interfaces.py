@@ -1,17 +1,18 @@
-"""DescribeNetworkInterfaces.
+"""DescribeNetworkInterfaces and ModifyNetworkInterfaceAttribute.
 
-Source: EC2 API Reference, DescribeNetworkInterfaces, data type NetworkInterface.
+Source: EC2 API Reference, the two actions, data type NetworkInterface.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
+from state import ids
 from state.models import Instance, InterfaceGroup, NetworkInterface, SecurityGroup, Subnet, Vpc
-from translators import errors, listing, tags, zones
+from translators import errors, listing, port_rules, refusals, tags, zones
 from translators.filters import (
     Column,
     Filter,
@@ -30,6 +31,7 @@ from translators.registry import Context, Result, action
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import (
         DescribeNetworkInterfacesRequestTypeDef,
+        ModifyNetworkInterfaceAttributeRequestTypeDef,
         NetworkInterfaceTypeDef,
     )
 
@@ -186,3 +188,107 @@ def describe_network_interfaces(
     """
     page = listing.describe(ctx, NETWORK_INTERFACES, request)
     return page.answer("NetworkInterfaces", page.fragments())
+
+
+# -- changes
+
+_MOST_GROUPS: Final = 5
+_DESCRIPTION_CHARACTERS: Final = 255
+_REFUSED: Final[refusals.Table] = {
+    "AssociatePublicIpAddress": (),
+    "AssociatedSubnetIds": (),
+    "Attachment.DefaultEnaQueueCount": (),
+    "Attachment.EnaQueueCount": (),
+    "ConnectionTrackingSpecification": (),
+    "EnablePrimaryIpv6": (),
+    "EnaSrdSpecification.EnaSrdEnabled": (),
+}
+
+
+@action("ModifyNetworkInterfaceAttribute", changes=True)
+def modify_network_interface_attribute(
+    ctx: Context, request: ModifyNetworkInterfaceAttributeRequestTypeDef
+) -> Result:
+    """Change one attribute: the groups, the description, or whether addresses are checked.
+
+    :raises Ec2Error: ``InvalidNetworkInterfaceID.NotFound``, ``InvalidGroup.NotFound``,
+        ``InvalidGroupId.Malformed``, ``SecurityGroupsPerInterfaceLimitExceeded``,
+        ``InvalidParameterCombination``, ``InvalidParameterValue``, ``UnsupportedOperation``
+    """
+    refusals.check(request, _REFUSED)
+    if request.get("Attachment", {}).get("DeleteOnTermination") is False:
+        raise errors.unsupported_operation("Attachment.DeleteOnTermination")
+    given = [name for name in _CHANGES if request.get(name)]
+    if not given and not request.get("Attachment"):
+        raise errors.no_attributes()
+    if len(given) > 1:
+        raise errors.invalid_parameter_combination(*(_wired(name) for name in given[:2]))
+    named = request["NetworkInterfaceId"]
+    key, _ = listing.find(ctx, NETWORK_INTERFACES, [named])[named]
+    row = ctx.session.execute(
+        sa.select(NetworkInterface.__table__).where(NetworkInterface.key == key)
+    ).one()
+    asked: Mapping[str, Any] = request
+    for name in given:
+        _CHANGES[name](ctx, row, asked[name])
+    return {}
+
+
+def _wired(name: str) -> str:
+    return name[0].lower() + name[1:]
+
+
+def _change_groups(ctx: Context, row: Any, group_ids: Sequence[str]) -> None:
+    for group_id in group_ids:
+        if not ids.is_well_formed("sg", group_id):
+            raise errors.invalid_group_id_malformed(group_id)
+    wanted = list(dict.fromkeys(group_ids))
+    if len(wanted) > _MOST_GROUPS:
+        raise errors.security_groups_per_interface_limit_exceeded()
+    found = {
+        group.id: group
+        for group in ctx.session.execute(
+            sa.select(SecurityGroup.id, SecurityGroup.key, SecurityGroup.vpc_key).where(
+                listing.owned(ctx, SecurityGroup), SecurityGroup.id.in_(wanted)
+            )
+        )
+    }
+    if missing := [group_id for group_id in wanted if group_id not in found]:
+        raise errors.invalid_group_not_found(missing)
+    if any(group.vpc_key != row.vpc_key for group in found.values()):
+        raise errors.different_networks()
+    keys = [group.key for group in found.values()]
+    ctx.wake |= port_rules.put_in(ctx.session, row.key, keys, ctx.now)
+
+
+def _change_description(ctx: Context, row: Any, asked: Mapping[str, str]) -> None:
+    description = asked.get("Value", "")
+    if len(description) > _DESCRIPTION_CHARACTERS:
+        sentence = f"Up to {_DESCRIPTION_CHARACTERS} characters are expected."
+        raise errors.invalid_parameter_value(description, "description", sentence)
+    _write(ctx, row, description=description)
+
+
+def _change_check(ctx: Context, row: Any, asked: Mapping[str, bool]) -> None:
+    value = asked.get("Value", True)
+    _write(ctx, row, source_dest_check=value)
+    if row.device_index == 0:
+        ctx.session.execute(
+            sa.update(Instance)
+            .where(Instance.key == row.instance_key)
+            .values(source_dest_check=value)
+        )
+    ctx.wake |= port_rules.moved(ctx.session, [row.key], ctx.now)
+
+
+def _write(ctx: Context, row: Any, **columns: object) -> None:
+    ctx.session.execute(
+        sa.update(NetworkInterface).where(NetworkInterface.key == row.key).values(**columns)
+    )
+
+
+_CHANGES: Final[Mapping[str, Callable[[Context, Any, Any], None]]] = {
+    "Groups": _change_groups,
+    "Description": _change_description,
+    "SourceDestCheck": _change_check,
+}

@@ -154,6 +154,8 @@ def _opened(
     if remote is None:
         return  # no host has room to write it: it stays closed
     icmp = ICMP[network.version]
+    if str(protocol) in ICMP.values() and str(protocol) != icmp:
+        return  # of the other version of IP
     for known in (TCP, UDP):
         if protocol in (known, None):
             yield from _stateful(direction, port, remote, known, ports)

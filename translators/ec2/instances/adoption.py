@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from state import models
-from translators import registry
+from translators import port_rules, registry
 from translators.ec2.instances import block_devices
 from translators.ec2.instances.cards import Card
 from translators.hyperv import vm
@@ -223,9 +223,11 @@ def _interface(
     )
     session.add(interface)
     session.flush()
-    for group_key in _groups(session, subnet.vpc_key, card.groups):
+    groups = _groups(session, subnet.vpc_key, card.groups)
+    for group_key in groups:
         session.add(models.InterfaceGroup(interface_key=interface.key, group_key=group_key))
     session.add(models.InterfaceRules(interface_key=interface.key, changed_at=instance.phase_since))
+    port_rules.joined_or_left(session, groups, instance.phase_since)
 
 
 def _groups(session: Session, vpc_key: int, names: Sequence[str]) -> Sequence[int]:

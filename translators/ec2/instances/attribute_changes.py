@@ -1,7 +1,7 @@
 """ModifyInstanceAttribute and ResetInstanceAttribute: one attribute of one instance a call.
 
-Nothing is told to a host here. A new type reaches it at the next start; the rest is remembered,
-and heeded when its time comes.
+Nothing is told to a host here. A new type reaches it at the next start, other groups the ports of
+all whom they concern; the rest is remembered, and heeded when its time comes.
 
 Source: EC2 API Reference, the two actions; EC2 User Guide, "Modify a stopped instance" and
 "Amazon EC2 instance type changes".
@@ -18,13 +18,12 @@ import sqlalchemy as sa
 from state.models import (
     Image,
     Instance,
-    InterfaceGroup,
     NetworkInterface,
     Subnet,
     Volume,
     Vpc,
 )
-from translators import errors, listing
+from translators import errors, listing, port_rules
 from translators.ec2.instances import instance_errors, placement, refusals, requested, targets
 from translators.ec2.instances.describe import ONE
 from translators.registry import Context, Result, action
@@ -200,12 +199,22 @@ def _enclaves(value: bool) -> bool:
 
 
 def _source_dest_check(ctx: Context, row: Any, value: bool) -> Mapping[str, object]:
+    interface = _first_interface(ctx, row)
     ctx.session.execute(
         sa.update(NetworkInterface)
-        .where(NetworkInterface.instance_key == row.key, NetworkInterface.device_index == 0)
+        .where(NetworkInterface.key == interface)
         .values(source_dest_check=value)
     )
+    ctx.wake |= port_rules.moved(ctx.session, [interface], ctx.now)
     return {"source_dest_check": value}
+
+
+def _first_interface(ctx: Context, row: Any) -> int:
+    return ctx.session.scalars(
+        sa.select(NetworkInterface.key).where(
+            NetworkInterface.instance_key == row.key, NetworkInterface.device_index == 0
+        )
+    ).one()
 
 
 def _groups(ctx: Context, row: Any, ids: Sequence[str]) -> Mapping[str, object]:
@@ -215,16 +224,9 @@ def _groups(ctx: Context, row: Any, ids: Sequence[str]) -> Mapping[str, object]:
         .where(Subnet.key == row.subnet_key)
     ).one()
     groups = targets.named_groups(ctx, list(ids), [], subnet)
-    interface = ctx.session.scalars(
-        sa.select(NetworkInterface.key).where(
-            NetworkInterface.instance_key == row.key, NetworkInterface.device_index == 0
-        )
-    ).one()
-    ctx.session.execute(sa.delete(InterfaceGroup).where(InterfaceGroup.interface_key == interface))
-    ctx.session.execute(
-        sa.insert(InterfaceGroup),
-        [{"interface_key": interface, "group_key": group.key} for group in groups],
-    )
+    interface = _first_interface(ctx, row)
+    keys = [group.key for group in groups]
+    ctx.wake |= port_rules.put_in(ctx.session, interface, keys, ctx.now)
     return {}
 
 

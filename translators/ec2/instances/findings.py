@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from state import lifecycle, models, recovering
+from translators import port_rules
 from translators.ec2.instances import intents
 from translators.ec2.instances.surveys import ONE_BOOT, Ended, Report, stands_here
 from translators.hyperv import vm
@@ -30,6 +31,8 @@ VANISHED: Final = (
     "Server.InternalError",
     "Server.InternalError: The virtual machine was removed from its host",
 )
+_PORTS_EVERY: Final = dt.timedelta(minutes=1)
+"""Whether a port was not looked at for long is asked so often."""
 _LATE_BY: Final = dt.timedelta(seconds=60)
 """By so much an event may seem older than it is."""
 
@@ -47,6 +50,7 @@ def apply(
     now: dt.datetime,
 ) -> list[Moved]:
     """Write what a survey found; returns the instances that it moved."""
+    _recheck_ports(session, host_key, report, survey, now)
     _note_host(session, host_key, report, survey, now)
     if report.renamed_boot is not None:
         _rename_boot(session, host_key, *report.renamed_boot)
@@ -73,7 +77,7 @@ def apply(
             _note_boot(session, key, survey)  # it is seen to once
         moved.append((instance.id, found))
     for key, here in report.here.items():
-        taken = _take_over(session, host_key, key, here)
+        taken = _take_over(session, host_key, key, here, now)
         if taken is not None:
             _note_look(session, host_key, key, here, survey, addresses, now)
             _note_boot(session, key, survey)
@@ -106,7 +110,9 @@ def _unmoved(session: Session, host_key: int, key: int, report: Report) -> model
     return instance if (instance.host_key, mark) == (host_key, report.marks.get(key)) else None
 
 
-def _take_over(session: Session, host_key: int, key: int, here: vm.Vm) -> str | None:
+def _take_over(
+    session: Session, host_key: int, key: int, here: vm.Vm, now: dt.datetime
+) -> str | None:
     """Let the instance be this host's if its VM stands here now; answer its id then."""
     if not stands_here(session, host_key, key, here):
         return None
@@ -117,7 +123,26 @@ def _take_over(session: Session, host_key: int, key: int, here: vm.Vm) -> str | 
         .where(models.Volume.instance_key == key, models.Volume.phase != "moving")
         .values(host_key=host_key)
     )
+    interfaces = sa.select(models.NetworkInterface.key).where(
+        models.NetworkInterface.instance_key == key
+    )
+    port_rules.moved(session, session.scalars(interfaces).all(), now)
     return instance.id
+
+
+def _recheck_ports(
+    session: Session, host_key: int, report: Report, survey: Survey, now: dt.datetime
+) -> None:
+    """After a restart of the host at once, else each once in a while."""
+    known = session.get_one(models.Host, host_key)
+    restarted = (
+        known.boot_time is not None
+        and report.renamed_boot is None
+        and abs(survey.boot_time - known.boot_time) > ONE_BOOT
+    )
+    before = known.surveyed_at or now - _PORTS_EVERY
+    if restarted or now - before >= _PORTS_EVERY or now.minute != before.minute:
+        port_rules.recheck(session, host_key, restarted=restarted, now=now)
 
 
 def _note_host(

@@ -21,7 +21,7 @@ def architecture_mismatch(of_type: str, of_image: str) -> Ec2Error:
     return Ec2Error("InvalidParameterValue", message)
 
 
-def different_networks(group_id: str, subnet_id: str) -> Ec2Error:
+def group_of_another_network(group_id: str, subnet_id: str) -> Ec2Error:
     message = f"Security group {group_id} and subnet {subnet_id} belong to different networks."
     return Ec2Error("InvalidParameter", message)
 
@@ -147,11 +147,6 @@ def operation_not_permitted(instance_id: str, verb: str, attribute: str) -> Ec2E
         f"Modify its '{attribute}' instance attribute and try again."
     )
     return Ec2Error("OperationNotPermitted", message)
-
-
-def security_groups_per_interface_limit_exceeded() -> Ec2Error:
-    message = "The maximum number of security groups per interface has been reached."
-    return Ec2Error("SecurityGroupsPerInterfaceLimitExceeded", message)
 
 
 def unsupported_configuration() -> Ec2Error:

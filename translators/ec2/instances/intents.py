@@ -15,9 +15,9 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from state import lifecycle, models, needs, recovering, storage
-from translators import driven, volume_types
+from translators import driven, port_rules, volume_types
 from translators.ec2.instances import cards, surveys
-from translators.hyperv import drive, vm
+from translators.hyperv import acl, drive, vm
 from translators.hyperv.host import Failed, Path, Unreachable
 from translators.settings import GIB, Settings
 from translators.steps import Rest
@@ -155,7 +155,7 @@ def load(session: Session, key: int, settings: Settings, now: dt.datetime) -> In
             parent=Path(disk.file_name if disk else f"images/{image.file_name}"),
             disk_bytes=_disk_bytes(volume, disk.size_gib if disk else image.size_gib),
             secure_boot_template=image.secure_boot_template,
-            adapter=_adapter(session, interface),
+            adapter=_adapter(session, interface, instance.phase),
             notes=cards.notes(session, deployment, instance) if instance.phase in _NOTED else "",
             start_delay_seconds=zlib.crc32(instance.id.encode()) % _START_SPREAD_SECONDS,
             maximum_iops=_maximum_iops(volume) if volume else 0,
@@ -199,11 +199,16 @@ def _extra(session: Session, volume: models.Volume, location: int) -> drive.Extr
     )
 
 
-def _adapter(session: Session, interface: models.NetworkInterface | None) -> vm.Adapter:
+def _adapter(
+    session: Session, interface: models.NetworkInterface | None, phase: lifecycle.Phase
+) -> vm.Adapter:
     if interface is None:  # already released: the VM is being removed and is not made again
-        return vm.Adapter("", "", "", None)
+        return vm.Adapter("", "", "", None, acl.DENY)
     network = session.get_one(models.Network, interface.network_key)
-    return vm.Adapter(interface.id, interface.mac, network.switch, network.vlan)
+    rules = acl.DENY
+    if phase == "pending":  # in no other one an adapter is made
+        rules = acl.desired(port_rules.port(session, interface.key))
+    return vm.Adapter(interface.id, interface.mac, network.switch, network.vlan, rules)
 
 
 def move(
@@ -266,6 +271,7 @@ def _attach(session: Session, instance: models.Instance, now: dt.datetime) -> No
         .where(models.NetworkInterface.instance_key == instance.key)
         .values(attachment_status="attached")
     )
+    _tell_peers(session, instance, now)
 
 
 def _note_boot(session: Session, instance: models.Instance, now: dt.datetime) -> None:
@@ -291,8 +297,12 @@ def _release(session: Session, instance: models.Instance, now: dt.datetime) -> N
 
 def release_interfaces(session: Session, instance: models.Instance) -> None:
     """Give back the interfaces and addresses of an instance that has no VM any more."""
+    _tell_peers(session, instance, instance.phase_since)
     owned = sa.select(models.NetworkInterface.key).where(
         models.NetworkInterface.instance_key == instance.key
+    )
+    session.execute(
+        sa.delete(models.Work).where(models.Work.kind == "interface", models.Work.key.in_(owned))
     )
     session.execute(
         sa.delete(models.InterfaceGroup).where(models.InterfaceGroup.interface_key.in_(owned))
@@ -340,6 +350,20 @@ _NOBODYS: Final[dict[str, object]] = {
     "force": False,
 }
 """The columns of a volume that no instance has."""
+
+
+def _tell_peers(session: Session, instance: models.Instance, now: dt.datetime) -> None:
+    """Let in, or no longer let in, the instance wherever a rule speaks of its groups."""
+    groups = (
+        sa.select(models.InterfaceGroup.group_key)
+        .join(
+            models.NetworkInterface,
+            models.NetworkInterface.key == models.InterfaceGroup.interface_key,
+        )
+        .where(models.NetworkInterface.instance_key == instance.key)
+    )
+    if group_keys := session.scalars(groups).all():
+        port_rules.joined_or_left(session, group_keys, now)
 
 
 def _forget_work(session: Session, which: sa.ColumnElement[bool]) -> None:

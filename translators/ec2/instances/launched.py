@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from state import ids
-from state.models import Instance, InterfaceGroup, NetworkInterface, Reservation, Tag, Volume
+from state.models import (
+    Instance,
+    InterfaceGroup,
+    InterfaceRules,
+    NetworkInterface,
+    Reservation,
+    Tag,
+    Volume,
+)
 from state.statements import Insertion
 from translators.ec2.instances import block_devices, placement, requested, views
 from translators.registry import Context, Result
@@ -22,6 +30,7 @@ _RESERVATIONS: Final = Insertion(Reservation)
 _INSTANCES: Final = Insertion(Instance)
 _INTERFACES: Final = Insertion(NetworkInterface)
 _GROUPS: Final = Insertion(InterfaceGroup)
+_RULES: Final = Insertion(InterfaceRules)
 _VOLUMES: Final = Insertion(Volume)
 _TAGS: Final = Insertion(Tag)
 
@@ -76,6 +85,7 @@ def write(ctx: Context, launch: requested.Launch, subject: Subject, place: Place
             for group in subject.groups
         ],
     )
+    _RULES.run(session, [{"interface_key": key, "changed_at": ctx.now} for key in interface_keys])
     disks = (subject.disks.root, *subject.disks.others)
     volumes = [
         {**owner, **_volume(ctx, subject, disk, place.subnet.zone, key, host_key)}

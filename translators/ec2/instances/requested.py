@@ -101,7 +101,7 @@ def read(ctx: Context, request: RunInstancesRequestTypeDef) -> Launch:
     listed = group_ids(where.get("SecurityGroupIds" if interface is None else "Groups", ()))
     group_names = () if interface is not None else _once(request.get("SecurityGroups", ()))
     if len(listed) + len(group_names) > _MOST_GROUPS:
-        raise instance_errors.security_groups_per_interface_limit_exceeded()
+        raise errors.security_groups_per_interface_limit_exceeded()
     return Launch(
         image_id=image_id,
         type=kind,
@@ -237,7 +237,7 @@ def group_ids(listed: Collection[str]) -> tuple[str, ...]:
     for text in listed:
         _id(text, "sg", "groupId")
     if len(once := _once(listed)) > _MOST_GROUPS:
-        raise instance_errors.security_groups_per_interface_limit_exceeded()
+        raise errors.security_groups_per_interface_limit_exceeded()
     return once
 
 

@@ -245,5 +245,5 @@ def named_groups(
             raise errors.invalid_group_name_not_found(name, subnet.vpc_id)
     for row in found:
         if row.vpc_key != subnet.vpc_key:
-            raise instance_errors.different_networks(row.id, subnet.id)
+            raise instance_errors.group_of_another_network(row.id, subnet.id)
     return found

@@ -15,7 +15,7 @@ from translators import errors, tags
 from translators.ec2.security_groups import permissions
 from translators.ec2.security_groups.groups import find
 from translators.ec2.security_groups.rules import ALL, SECURITY_GROUP_RULES
-from translators.ec2.security_groups.table import Table
+from translators.ec2.security_groups.table import Table, follow
 from translators.registry import Context, Result, action
 
 if TYPE_CHECKING:
@@ -33,6 +33,8 @@ def authorize_security_group_ingress(
     ctx: Context, request: AuthorizeSecurityGroupIngressRequestTypeDef
 ) -> Result:
     """Let more in; all of it, or nothing.
+
+    What is true for the group's members reaches their ports soon after (`translators.port_rules`).
 
     :raises Ec2Error: ``InvalidPermission.Duplicate``, ``RulesPerSecurityGroupLimitExceeded``;
         see `permissions.read` and `groups.find`
@@ -81,6 +83,7 @@ def _authorize(ctx: Context, request: Mapping[str, Any], *, egress: bool) -> Res
     group = find(ctx, request)
     rules = permissions.read(ctx, group, request)
     keys = Table(ctx, group, egress=egress).add(rules)
+    follow(ctx, group, more=True)
     shown = SECURITY_GROUP_RULES.view(ctx, keys)
     tags.put_all(
         ctx,
@@ -107,6 +110,7 @@ def _revoke(ctx: Context, request: Mapping[str, Any], *, egress: bool) -> Result
         rows = table.matching(permissions.read(ctx, group, request))
     shown = _revoked(ctx, group, rows)
     table.remove(rows)
+    follow(ctx, group, more=False)
     return {"Return": True, "RevokedSecurityGroupRules": shown}
 
 

@@ -56,6 +56,7 @@ def modify_security_group_rules(
             said.add(rule)
             if rule_id in asked:
                 _write(ctx, row, rule.columns())
+    table.follow(ctx, group, more=True)
     return {"Return": True}
 
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from state import ids
 from state.models import SecurityGroup, Vpc
-from translators import errors, listing, tags
+from translators import errors, listing, paging, tags
 from translators.ec2.security_groups.groups import FILTERS, SECURITY_GROUPS
 from translators.registry import Context, Result, action
 
@@ -68,6 +68,7 @@ def get_security_groups_for_vpc(
 
     :raises Ec2Error: ``InvalidVpcID.NotFound``
     """
+    paging.after(ctx, OF_A_VPC.action, request)  # a token is looked at before what it is for
     vpc_id = request["VpcId"]
     if not ids.is_well_formed("vpc", vpc_id):
         raise errors.invalid_vpc_id_malformed(vpc_id)

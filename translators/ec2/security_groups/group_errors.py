@@ -21,11 +21,6 @@ def dependency_violation(group_id: str) -> Ec2Error:
     return Ec2Error("DependencyViolation", f"resource {group_id} has a dependent object")
 
 
-def different_networks() -> Ec2Error:
-    message = "You have specified two resources that belong to different networks."
-    return Ec2Error("InvalidGroup.NotFound", message)
-
-
 def duplicate_group(name: str, vpc_id: str) -> Ec2Error:
     message = f"The security group '{name}' already exists for VPC '{vpc_id}'"
     return Ec2Error("InvalidGroup.Duplicate", message)

@@ -326,6 +326,6 @@ def _find(ctx: Context, group: Any, named: Sequence[_Named]) -> dict[_Named, int
         if row is None:
             raise errors.invalid_group_name_not_found(one.name or "", group.vpc_id)
         if row.vpc_key != group.vpc_key:
-            raise group_errors.different_networks()
+            raise errors.different_networks()
         found[one] = row.key
     return found

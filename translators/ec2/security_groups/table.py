@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from state import ids
 from state.models import SecurityGroup, SecurityGroupRule, Tag
 from state.statements import Insertion
-from translators import errors
+from translators import errors, port_rules
 from translators.ec2.security_groups import group_errors, permissions
 from translators.ec2.security_groups.permissions import Rule
 from translators.registry import Context
@@ -96,6 +96,16 @@ class Table:
             )
         )
         session.execute(sa.delete(SecurityGroupRule).where(SecurityGroupRule.key.in_(keys)))
+
+
+def follow(ctx: Context, group: Any, *, more: bool) -> None:
+    """Have the ports of the group's members seen to; `more` is to be let through, or less.
+
+    :raises Ec2Error: ``RulesPerSecurityGroupLimitExceeded`` when a port has no room for more
+    """
+    if more and not port_rules.fits(ctx.session, group.key):
+        raise group_errors.rules_per_group_limit_exceeded()
+    ctx.wake |= port_rules.changed(ctx.session, [group.key], ctx.now)
 
 
 def check_id(rule_id: str) -> None:
