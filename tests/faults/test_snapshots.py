@@ -37,6 +37,14 @@ def reached(gateway: Rig, snapshot: str, phase: str, seconds: float = 30) -> Non
     gateway.until(holds, f"{snapshot} is {phase}", seconds)
 
 
+def fixed(gateway: Rig, snapshot: str) -> None:
+    def holds() -> bool:
+        found = row(gateway, snapshot)
+        return found is not None and found.fixed_at is not None
+
+    gateway.until(holds, f"the moment of {snapshot} is fixed")
+
+
 def host_files(gateway: Rig, folder: str) -> dict[str, Any]:
     below = f"c:\\ec2gw\\{folder}\\"
     return {
@@ -59,7 +67,7 @@ def test_a_snapshot_holds_what_was_written_before_it_and_nothing_of_after(gatewa
     answer = gateway.ask("CreateSnapshot", VolumeId=root(gateway, one), Description="first")
     assert answer["State"] == "pending"
     snapshot = answer["SnapshotId"]
-    gateway.until(lambda: row(gateway, snapshot).fixed_at is not None, "the point is fixed")
+    fixed(gateway, snapshot)
     Console(gateway.world).guest_writes(A, one, "after")
     reached(gateway, snapshot, "ready")
     [shown] = gateway.call("DescribeSnapshots", SnapshotIds=[snapshot])["Snapshots"]

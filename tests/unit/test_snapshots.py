@@ -57,7 +57,7 @@ def test_the_disk_of_an_image_is_a_snapshot(gateway: InProcess) -> None:
 def test_filters_find_it(gateway: InProcess) -> None:
     _, snapshot = registered(gateway)
     gateway.call("CreateTags", Resources=[snapshot], Tags=[{"Key": "keep", "Value": "yes"}])
-    mine = {"OwnerIds": ["self"]}
+    mine: dict[str, Any] = {"OwnerIds": ["self"]}
     for name, value in (
         ("snapshot-id", snapshot),
         ("status", "completed"),
@@ -92,18 +92,20 @@ def test_what_is_not_there_is_told_apart_from_what_is_no_id(gateway: InProcess) 
 def test_a_snapshot_is_its_owners_until_it_is_shared(gateway: InProcess) -> None:
     _, snapshot = registered(gateway)
     other = gateway.stranger
-    asked = {"SnapshotIds": [snapshot]}
+    asked: dict[str, Any] = {"SnapshotIds": [snapshot]}
     assert gateway.refusal("DescribeSnapshots", by=other, **asked)[0] == "InvalidSnapshot.NotFound"
-    permit = {"Add": [{"UserId": other.account_id}]}
+    permit: dict[str, Any] = {"Add": [{"UserId": other.account_id}]}
     gateway.call("ModifySnapshotAttribute", SnapshotId=snapshot, CreateVolumePermission=permit)
     assert listed(gateway, by=other, RestorableByUserIds=["self"]) == [snapshot]
     assert listed(gateway, by=other, OwnerIds=["self"]) == []
     assert listed(gateway, OwnerIds=["self"], RestorableByUserIds=[other.account_id]) == [snapshot]
-    attribute = {"SnapshotId": snapshot, "Attribute": "createVolumePermission"}
+    attribute: dict[str, Any] = {"SnapshotId": snapshot, "Attribute": "createVolumePermission"}
     answer = gateway.call("DescribeSnapshotAttribute", **attribute)
     assert answer["CreateVolumePermissions"] == [{"UserId": other.account_id}]
     for action in ("DeleteSnapshot", "ResetSnapshotAttribute"):
-        request = attribute if action == "ResetSnapshotAttribute" else {"SnapshotId": snapshot}
+        request: dict[str, Any] = (
+            attribute if action == "ResetSnapshotAttribute" else {"SnapshotId": snapshot}
+        )
         code, status, _ = gateway.refusal(action, by=other, **request)
         assert (code, status) == ("UnauthorizedOperation", 403), action
     gateway.call("ResetSnapshotAttribute", **attribute)
@@ -114,9 +116,13 @@ def test_a_snapshot_is_its_owners_until_it_is_shared(gateway: InProcess) -> None
 def test_tags_show_to_the_owner_alone(gateway: InProcess) -> None:
     _, snapshot = registered(gateway)
     gateway.call("CreateTags", Resources=[snapshot], Tags=[{"Key": "secret", "Value": "1"}])
-    everybody = {"SnapshotId": snapshot, "OperationType": "add", "GroupNames": ["all"]}
+    everybody: dict[str, Any] = {
+        "SnapshotId": snapshot,
+        "OperationType": "add",
+        "GroupNames": ["all"],
+    }
     gateway.call("ModifySnapshotAttribute", Attribute="createVolumePermission", **everybody)
-    asked = {"SnapshotIds": [snapshot]}
+    asked: dict[str, Any] = {"SnapshotIds": [snapshot]}
     [theirs] = gateway.call("DescribeSnapshots", by=gateway.stranger, **asked)["Snapshots"]
     [ours] = gateway.call("DescribeSnapshots", **asked)["Snapshots"]
     assert "Tags" not in theirs
@@ -150,7 +156,7 @@ def test_a_deleted_snapshot_stays_for_the_children_of_its_disk(gateway: InProces
     gateway.call("DeleteSnapshot", SnapshotId=snapshot)
     assert listed(gateway, OwnerIds=["self"]) == []
     assert gateway.refusal("DeleteSnapshot", SnapshotId=snapshot)[0] == "InvalidSnapshot.NotFound"
-    tags = {"Resources": [snapshot], "Tags": [{"Key": "a"}]}
+    tags: dict[str, Any] = {"Resources": [snapshot], "Tags": [{"Key": "a"}]}
     assert gateway.refusal("CreateTags", **tags)[0] == "InvalidSnapshot.NotFound"
     with gateway.store.read() as session:
         [volume] = session.scalars(sa.select(models.Volume)).all()
