@@ -60,6 +60,7 @@ class Console:
         with self._world.changing(host) as session:
             found = _find(session, vm)
             power.reboot(found, session.now, session.pace)
+            session.will_reboot(found)
             session.put_vm(found)
 
     def guest_crashes(self, host: str, vm: str) -> None:

@@ -192,7 +192,7 @@ class Mishaps:
             what = str(arguments["MethodName"])
         elif invoked.warnings:  # it was so already
             return
-        elif "Notes" in arguments:  # the last step of making a VM
+        elif "AutomaticStartAction" in arguments:  # the last step of making a VM
             what = "made"
         with self._lock:
             self.did[what, subject] += 1

@@ -99,6 +99,8 @@ class Sight:
 
     vms: tuple[Vm, ...]
     folder_exists: bool
+    was_reset: bool = False
+    """Its guest has rebooted since that was asked for; looked for only where it is in doubt."""
 
 
 VM_PROPERTIES: Final[Mapping[str, str]] = {

@@ -232,6 +232,7 @@ def _initiate_reboot(
     if refused:
         return refused
     power.reboot(vm, session.now, session.pace)
+    session.will_reboot(vm)
     return DONE
 
 

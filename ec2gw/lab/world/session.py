@@ -33,6 +33,8 @@ SERVICE = "vmms"
 
 TURNED_OFF, ASKED, BY_GUEST = 18502, 18504, 18508
 """Events of Microsoft-Windows-Hyper-V-Worker-Admin: how a machine went off."""
+RESET_BY_GUEST = 18514
+"""Its guest has rebooted."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -117,6 +119,12 @@ class Session:
         self._store.unlog(self.name, vm.id, self.now)
         if vm.steps:
             self._store.log(self.name, vm.steps[-1].at, event, vm)
+
+    def will_reboot(self, vm: model.Vm) -> None:
+        """Log the reboot of its guest, at the moment when it will have gone down."""
+        if vm.guest.shutdown == "obeys":
+            at = self.now + vm.guest.shutdown_seconds * self.pace
+            self._store.log(self.name, at, RESET_BY_GUEST, vm)
 
     def events(self) -> list[Event]:
         """What the log of the workers holds by now, newest first."""

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from state import lifecycle, models, needs, recovering, storage
 from translators import driven, port_rules, volume_types
-from translators.ec2.instances import cards, surveys
+from translators.ec2.instances import cards, reboots, surveys
 from translators.hyperv import acl, drive, vm
 from translators.hyperv.host import Failed, Path, Unreachable
 from translators.settings import GIB, Settings
@@ -80,7 +80,7 @@ class Instances:
             except Failed as failed:
                 raise Unreachable(f"look at folder failed: {failed}") from failed
             folder = bool(answer.results["folder"])
-        return vm.Sight(found, folder)
+        return vm.Sight(found, folder, reboots.was_reset(intent, run))
 
     def is_still(self, session: Session, intent: Intent) -> bool:
         instance = models.Instance

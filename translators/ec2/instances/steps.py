@@ -100,8 +100,9 @@ def stop(intent: Intent, sight: vm.Sight) -> Decision:
 def reboot(intent: Intent, sight: vm.Sight) -> Decision:
     """Ask the guest to reboot, once; reset it when it does not listen, start it when it is off.
 
-    A look cannot show a guest's reboot, so the attempt's own outcome counts. Where an image is to
-    be made in between, the guest is shut down and started.
+    A look cannot show a guest's reboot, so the attempt's own outcome counts, and the host's log
+    where nobody heard of it. Where an image is to be made in between, the guest is shut down and
+    started.
     """
     mine = _mine(intent, sight)
     if isinstance(mine, Wait):
@@ -118,7 +119,8 @@ def reboot(intent: Intent, sight: vm.Sight) -> Decision:
         if intent.seconds_in_phase > intent.settings.reboot_deadline_seconds:
             return _try(intent, vm.turn_off(mine.id))
         return _ask_guest(intent, vm.shut_down(mine.id))
-    if any(_rebooted(intent, mine, purpose) for purpose in ("reboot", "reset", "start")):
+    done = any(_rebooted(intent, mine, purpose) for purpose in ("reboot", "reset", "start"))
+    if done or sight.was_reset:
         return Rest("rebooted")
     if intent.seconds_in_phase > intent.settings.reboot_deadline_seconds:
         return _try(intent, vm.reset(mine.id))
