@@ -182,4 +182,5 @@ class Store:
 
 
 def _text(record: object) -> str:
-    return json.dumps(model.encode(record), separators=(",", ":"))
+    # A record is written at each change of it: copying it first, as `asdict` does, takes longest.
+    return json.dumps(record, default=vars, separators=(",", ":"))
