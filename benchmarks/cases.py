@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks import processes, seeding
+from benchmarks.client import Unexpected
 from benchmarks.measure import Case
 from benchmarks.sides import Side
 
@@ -18,6 +20,12 @@ Ids = Mapping[str, Sequence[str]]
 _SETTLE_SECONDS: Final = 120.0
 _IN_TURN: Final = 50
 """So many different instances are asked for."""
+_MIX: Final = [*["one"] * 7, "filter", "tag", "tag"]
+"""What is asked in turn where all is asked at once."""
+BRIEF: Final = "brief"
+"""The name of instances that are terminated after the burst that launched them."""
+CONNECTIONS: Final = 32
+_ALIVE: Final = ("pending", "running", "stopping", "stopped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,13 @@ class Counts:
     page: tuple[int, int] = (0, 0)
     launch: tuple[int, int] = (0, 0)
     launches: tuple[int, int] = (0, 0)
+    many: tuple[int, int] = (0, 0)
+    stop: tuple[int, int] = (0, 0)
+    mixed: tuple[int, int] = (0, 0)
+    rush: tuple[int, int] = (0, 0)
+
+    def of(self, side: Side, counts: tuple[int, int]) -> int:
+        return counts[side.name != "ec2gw"]
 
 
 def one(ids: Ids, counts: Counts) -> Case:
@@ -81,6 +96,79 @@ def launches(counts: Counts, database: Path) -> Case:
     return Case(name, _launch, counts.launches, after=after)
 
 
+def many(counts: Counts, database: Path) -> Case:
+    """Make the case of a launch of as many as fill a request."""
+    name = f"RunInstances of {seeding.PER_LAUNCH}"
+
+    def requests(side: Side) -> list[bytes]:
+        return [_launch_of(side, seeding.PER_LAUNCH, BRIEF)]
+
+    return Case(name, requests, counts.many, after=lambda side: clear(side, database))
+
+
+def stop(counts: Counts, database: Path) -> Case:
+    """Make the case of instances that run and are stopped, one after the other."""
+
+    def requests(side: Side) -> list[bytes]:
+        body = side.connection.fetch(_launch_of(side, max(counts.stop), BRIEF))
+        if side.name == "ec2gw":
+            settle(database)
+        names = seeding.instance_ids(body)
+        return [side.signer.request("StopInstances", {"InstanceId.1": name}) for name in names]
+
+    return Case("StopInstances", requests, counts.stop, after=lambda side: clear(side, database))
+
+
+def mixed(ids: Ids, counts: Counts) -> Case:
+    """Make the case of many who ask and change at once; no change may be lost."""
+    sent: dict[str, tuple[str, int]] = {}
+
+    def requests(side: Side) -> list[bytes]:
+        known, value = ids[side.name], str(time.monotonic_ns())
+        kinds = [_MIX[at % len(_MIX)] for at in range(counts.of(side, counts.mixed))]
+        sent[side.name] = value, kinds.count("tag")
+        # Each kind takes the instances in turn, so that no tag is written twice.
+        names = {kind: itertools.cycle(known) for kind in _MIX}
+        return [_kind(side, kind, next(names[kind]), value) for kind in kinds]
+
+    def after(side: Side) -> None:
+        value, count = sent[side.name]
+        asked = {"Filter.1.Name": "value", "Filter.1.Value.1": value}
+        found = side.fetch("DescribeTags", asked).count(value.encode())
+        if found != count:
+            raise Unexpected(f"{side.name}: {found} of {count} tags are there")
+
+    name = f"mixed, {CONNECTIONS} connections"
+    return Case(name, requests, counts.mixed, after=after, connections=CONNECTIONS)
+
+
+def rush(counts: Counts, database: Path) -> Case:
+    """Make the case of many who launch at once."""
+    return Case(
+        f"RunInstances of one, {CONNECTIONS} connections",
+        lambda side: [_launch_of(side, 1, BRIEF)],
+        counts.rush,
+        after=lambda side: clear(side, database),
+        connections=CONNECTIONS,
+    )
+
+
+def clear(side: Side, database: Path) -> None:
+    """Terminate what was launched for a burst, and wait until it is gone."""
+    asked: dict[str, str | int] = {
+        "Filter.1.Name": "tag:Name",
+        "Filter.1.Value.1": BRIEF,
+        "Filter.2.Name": "instance-state-name",
+        **{f"Filter.2.Value.{at}": state for at, state in enumerate(_ALIVE, 1)},
+    }
+    names = seeding.instance_ids(side.fetch("DescribeInstances", asked))
+    if names:
+        listed = {f"InstanceId.{at}": name for at, name in enumerate(names, 1)}
+        side.fetch("TerminateInstances", listed)
+    if side.name == "ec2gw":
+        settle(database)
+
+
 def settle(database: Path) -> None:
     """Wait until the engine has brought every instance where it is wanted."""
     deadline = time.monotonic() + _SETTLE_SECONDS
@@ -121,5 +209,18 @@ def _tagged(side: Side, known: Sequence[str]) -> list[bytes]:
 
 
 def _launch(side: Side) -> list[bytes]:
-    parameters = {"ImageId": side.image_id, **seeding.launch()}
-    return [side.signer.request("RunInstances", parameters)]
+    return [_launch_of(side, 1, "benchmark")]
+
+
+def _launch_of(side: Side, count: int, name: str) -> bytes:
+    parameters = {"ImageId": side.image_id, **seeding.launch(count, name)}
+    return side.signer.request("RunInstances", parameters)
+
+
+def _kind(side: Side, kind: str, name: str, value: str) -> bytes:
+    if kind == "filter":
+        return _filtered(side)[0]
+    if kind == "one":
+        return side.signer.request("DescribeInstances", {"InstanceId.1": name})
+    tag: dict[str, str | int] = {"Tag.1.Key": "mixed", "Tag.1.Value": value}
+    return side.signer.request("CreateTags", {"ResourceId.1": name, **tag})

@@ -6,16 +6,18 @@ rounds is told: what else the machine does weighs on both.
 
 from __future__ import annotations
 
+import concurrent.futures
 import statistics
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from benchmarks import processes
-from benchmarks.client import Unexpected
+from benchmarks.client import Answer, Connection, Unexpected
 from benchmarks.sides import Side
 
-Metric = Literal["cpu_ms", "p50_ms", "whole_ms"]
+Metric = Literal["cpu_ms", "p50_ms", "p99_ms", "each_ms", "whole_ms"]
 _WARM_UP: Final = 3
 
 
@@ -24,6 +26,9 @@ class Burst:
     """What one request cost: the median of the times; CPU over all of them."""
 
     p50_ms: float
+    p99_ms: float
+    each_ms: float
+    """The time that all took together, over their number: of use where many ask at once."""
     cpu_ms: float
     """Of the process that answers."""
     whole_ms: float
@@ -43,6 +48,8 @@ class Case:
     """Done before each request, with its number; neither its time nor its CPU counts."""
     after: Callable[[Side], None] | None = None
     """Done after a burst, so that what it began weighs on no other."""
+    connections: int = 1
+    """So many ask at once, each one thing after the other; nothing is done before a request."""
 
 
 @dataclass(slots=True)
@@ -62,7 +69,7 @@ class Rounds:
 def rounds(cases: Sequence[Case], left: Side, right: Side, count: int) -> list[Rounds]:
     """Run every case against both sides in turn, as often as asked, changing who begins."""
     measured = [Rounds(case) for case in cases]
-    for case in cases:
+    for case in (one for one in cases if one.connections == 1):
         for side in (left, right):
             burst(side, case, min(_WARM_UP, *case.counts))
     for number in range(count):
@@ -74,32 +81,54 @@ def rounds(cases: Sequence[Case], left: Side, right: Side, count: int) -> list[R
 
 
 def burst(side: Side, case: Case, count: int) -> Burst:
-    """Send so many requests one after the other."""
+    """Send so many requests, one after the other or over many connections."""
     requests = case.requests(side)
     answering, everything = (side.pids["api"],), tuple(side.pids.values())
-    times: list[float] = []
     apart = apart_whole = 0.0
+    answers: list[Answer] = []
     began, began_whole = processes.cpu_seconds(answering), processes.cpu_seconds(everything)
-    size = 0
-    for number in range(count):
-        if case.before is not None:
-            paused = processes.cpu_seconds(answering), processes.cpu_seconds(everything)
-            case.before(side, number)
-            apart += processes.cpu_seconds(answering) - paused[0]
-            apart_whole += processes.cpu_seconds(everything) - paused[1]
-        answer = side.connection.ask(requests[number % len(requests)])
-        if answer.status != 200:
-            said = answer.body[:500].decode(errors="replace")
-            raise Unexpected(f"{side.name}, {case.name}: {answer.status} {said}")
-        times.append(answer.seconds)
-        size = len(answer.body)
+    clock = time.monotonic()
+    if case.connections > 1:
+        answers = at_once(side, [requests[at % len(requests)] for at in range(count)], case)
+    else:
+        for number in range(count):
+            if case.before is not None:
+                paused = processes.cpu_seconds(answering), processes.cpu_seconds(everything)
+                case.before(side, number)
+                apart += processes.cpu_seconds(answering) - paused[0]
+                apart_whole += processes.cpu_seconds(everything) - paused[1]
+            answers.append(_asked(side, side.connection, requests[number % len(requests)], case))
+    seconds = time.monotonic() - clock
     cpu_seconds = processes.cpu_seconds(answering) - began - apart
     if case.after is not None:
         case.after(side)
     whole_seconds = processes.cpu_seconds(everything) - began_whole - apart_whole
+    times = sorted(answer.seconds for answer in answers)
     return Burst(
         p50_ms=statistics.median(times) * 1000,
+        p99_ms=times[int(0.99 * (len(times) - 1) + 0.5)] * 1000,
+        each_ms=seconds / count * 1000,
         cpu_ms=cpu_seconds / count * 1000,
         whole_ms=whole_seconds / count * 1000,
-        size_bytes=size,
+        size_bytes=len(answers[-1].body),
     )
+
+
+def at_once(side: Side, requests: Sequence[bytes], case: Case) -> list[Answer]:
+    """Share requests out among the case's connections, and wait for all answers."""
+
+    def ask(own: Sequence[bytes]) -> list[Answer]:
+        with Connection(side.signer.port) as connection:
+            return [_asked(side, connection, request, case) for request in own]
+
+    shares = [requests[first :: case.connections] for first in range(case.connections)]
+    with concurrent.futures.ThreadPoolExecutor(case.connections) as clients:
+        return [answer for answers in clients.map(ask, shares) for answer in answers]
+
+
+def _asked(side: Side, connection: Connection, request: bytes, case: Case) -> Answer:
+    answer = connection.ask(request)
+    if answer.status != 200:
+        said = answer.body[:500].decode(errors="replace")
+        raise Unexpected(f"{side.name}, {case.name}: {answer.status} {said}")
+    return answer

@@ -15,6 +15,8 @@ RECORDED: Final = Path(__file__).resolve().parent.parent / "docs" / "performance
 _WORDS: Final[Mapping[Metric, str]] = {
     "cpu_ms": "CPU ms",
     "p50_ms": "p50 ms",
+    "p99_ms": "p99 ms",
+    "each_ms": "ms each",
     "whole_ms": "CPU ms, all processes",
 }
 _SLACK: Final = 2.0
@@ -50,7 +52,7 @@ class Row:
     @property
     def is_steady(self) -> bool:
         """Tell whether other work on the machine hardly moves it, as it moves waiting times."""
-        return self.unit not in (_WORDS["p50_ms"], "s")
+        return self.unit in (_WORDS["cpu_ms"], _WORDS["whole_ms"], "MiB")
 
     def is_worse_than(self, recorded: float) -> bool:
         """Tell whether the ratio is half as good as it was."""

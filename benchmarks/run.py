@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from benchmarks import cases, measure, processes, seeding, sides
+from benchmarks import cases, measure, processes, seeding, sides, storm
 from benchmarks.cases import Counts
 from benchmarks.report import Row, compared
 from benchmarks.sides import Side
@@ -32,6 +32,7 @@ class Form:
     starts: int
     counts: Counts
     flat: Counts
+    storm: int
 
 
 FULL: Final = Form(
@@ -46,8 +47,13 @@ FULL: Final = Form(
         tag=(100, 60),
         launch=(10, 10),
         launches=(20, 20),
+        many=(1, 1),
+        stop=(10, 10),
+        mixed=(1600, 160),
+        rush=(64, 64),
     ),
     flat=Counts(one=(400, 400), filter=(60, 60), tag=(100, 100)),
+    storm=128,
 )
 QUICK: Final = Form(
     "quick",
@@ -55,9 +61,19 @@ QUICK: Final = Form(
     rounds=3,
     starts=2,
     counts=Counts(
-        one=(200, 40), page=(10, 1), filter=(40, 2), tag=(50, 30), launch=(5, 5), launches=(10, 10)
+        one=(200, 40),
+        page=(10, 1),
+        filter=(40, 2),
+        tag=(50, 30),
+        launch=(5, 5),
+        launches=(10, 10),
+        many=(1, 1),
+        stop=(5, 5),
+        mixed=(800, 160),
+        rush=(32, 32),
     ),
     flat=Counts(one=(200, 200), filter=(40, 40), tag=(50, 50)),
+    storm=64,
 )
 
 
@@ -69,6 +85,8 @@ class Outcome:
     against_moto: list[Row] = field(default_factory=list)
     flatness: list[Row] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
+    lost: list[str] = field(default_factory=list)
+    """What the storm found that was answered and is not so."""
 
     @property
     def rows(self) -> list[Row]:
@@ -78,7 +96,7 @@ class Outcome:
 def run(form: Form, folder: Path, say: Callable[[str], None]) -> Outcome:
     """Measure everything; takes minutes, and the machine should do little else."""
     outcome = Outcome(form)
-    data, few, many = folder / "data", folder / "few", folder / "many"
+    data, few, many, calm = (folder / name for name in ("data", "few", "many", "calm"))
     say("first start of ec2gw, and the launch that is copied later")
     signer = _first_start(folder, data, outcome)
     for copy in (few, many):
@@ -90,6 +108,11 @@ def run(form: Form, folder: Path, say: Callable[[str], None]) -> Outcome:
     _against_moto(folder, data, signer, outcome)
     say(f"{form.rounds} rounds with {SMALL} and with {LARGE} instances")
     _flatness(folder, few, many, signer, outcome)
+    say(f"{form.storm} launches over {cases.CONNECTIONS} connections, and `kill -9`")
+    with sides.ec2gw(folder, calm) as start:
+        raised = storm.raised(start.side, calm, form.storm)
+    outcome.remarks.append(raised.told)
+    outcome.lost += raised.wrong
     return outcome
 
 
@@ -140,8 +163,12 @@ def _against_moto(folder: Path, data: Path, signer: Signer, outcome: Outcome) ->
             cases.launch(counts, data / DATABASE),
             cases.launches(counts, data / DATABASE),
             cases.tag(ids, counts),
+            cases.many(counts, data / DATABASE),
+            cases.stop(counts, data / DATABASE),
         ]
-        launch, launches, tag = measure.rounds(writing, side, moto, form.rounds)
+        launch, launches, tag, many, stop = measure.rounds(writing, side, moto, form.rounds)
+        at_once = [cases.mixed(ids, counts), cases.rush(counts, data / DATABASE)]
+        mixed, rush = measure.rounds(at_once, side, moto, form.rounds)
     outcome.against_moto += [
         _row(f"memory, {size} instances", "MiB", memory),
         compared(one, "cpu_ms", 10),
@@ -155,7 +182,23 @@ def _against_moto(folder: Path, data: Path, signer: Signer, outcome: Outcome) ->
         compared(launches, "p50_ms"),
         compared(launches, "whole_ms"),
         compared(tag, "p50_ms"),
+        compared(tag, "cpu_ms"),
+        compared(many, "p50_ms"),
+        compared(many, "cpu_ms"),
+        compared(stop, "p50_ms"),
+        compared(stop, "cpu_ms"),
+        compared(mixed, "each_ms"),
+        compared(mixed, "p99_ms"),
+        compared(mixed, "cpu_ms"),
+        compared(rush, "each_ms"),
+        compared(rush, "p99_ms"),
+        compared(rush, "cpu_ms"),
     ]
+    fairness = statistics.median(burst.p99_ms / burst.p50_ms for burst in rush.left)
+    outcome.remarks.append(
+        f"Of {cases.CONNECTIONS} who launch at once, the slowest in a hundred waits "
+        f"{fairness:.1f} times as long as the median."
+    )
     sizes = [rounds[-1].size_bytes / size / 1000 for rounds in (page.left, page.right)]
     outcome.remarks.append(
         f"An instance in a page takes {sizes[0]:.1f} kB of ec2gw's answer, {sizes[1]:.1f} kB of "

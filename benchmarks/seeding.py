@@ -32,7 +32,7 @@ TYPE: Final = "t3.nano"
 _INSTANCE: Final = re.compile(rb"<instanceId>(i-[0-9a-f]+)</instanceId>")
 
 
-def launch(count: int = 1) -> dict[str, str | int]:
+def launch(count: int = 1, name: str = "benchmark") -> dict[str, str | int]:
     """Make the parameters of a launch, but for the image."""
     return {
         "InstanceType": TYPE,
@@ -40,7 +40,7 @@ def launch(count: int = 1) -> dict[str, str | int]:
         "MaxCount": count,
         "TagSpecification.1.ResourceType": "instance",
         "TagSpecification.1.Tag.1.Key": "Name",
-        "TagSpecification.1.Tag.1.Value": "benchmark",
+        "TagSpecification.1.Tag.1.Value": name,
     }
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import datetime as dt
 import socket
 import threading
+from collections import Counter
 from collections.abc import Iterator, Sequence
 
 import pytest
 import sqlalchemy as sa
 
-from benchmarks import report, seeding, signing
+from benchmarks import measure, report, seeding, sides, signing, storm
 from benchmarks.client import Connection
 from ec2gw.auth import sigv4
 from ec2gw.auth.request import Request
@@ -61,6 +62,44 @@ def test_answers_are_read_whole_and_a_closed_connection_is_made_again(port: int)
         second = connection.ask(b"GET / HTTP/1.1\r\n\r\n")
     assert (first.status, first.body) == (200, b"0" * 100_000)
     assert (second.status, second.body) == (201, b"1" * 100_000)
+
+
+def echo(connection: socket.socket) -> None:
+    """Answer whoever comes with what was asked, until it goes."""
+    with connection:
+        while asked := connection.recv(4096):
+            head = f"HTTP/1.1 200 X\r\nContent-Length: {len(asked)}\r\n\r\n".encode()
+            connection.sendall(head + asked)
+
+
+def test_many_ask_at_once_and_every_answer_counts() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            for _ in range(4):
+                connection, _ = listener.accept()
+                threading.Thread(target=echo, args=(connection,), daemon=True).start()
+
+        threading.Thread(target=serve, daemon=True).start()
+        port: int = listener.getsockname()[1]
+        signer = signing.Signer(port, "AKIAIOSFODNN7EXAMPLE", "secret")
+        with Connection(port, timeout_seconds=10) as own:
+            side = sides.Side("toy", signer, own, {"api": 0}, "ami")
+            requests = [f"{number}".encode() for number in range(10)]
+            case = measure.Case("x", lambda side: requests, (10, 10), connections=4)
+            answers = measure.at_once(side, requests, case)
+    assert Counter(answer.body for answer in answers) == Counter(requests)
+
+
+def test_after_a_storm_nothing_is_missing_and_nothing_is_twice() -> None:
+    answered = Counter(["i-1", "i-2", "i-3"])
+    assert list(storm.differences(answered, Counter(answered), "here")) == []
+    found = Counter({"i-1": 1, "i-2": 2, "i-4": 1})
+    assert sorted(storm.differences(answered, found, "here")) == [
+        "i-2 is once too often here",
+        "i-3 is missing here",
+        "i-4 is once too often here",
+    ]
 
 
 def row(ratios: Sequence[float], bar: float | None = None, better: str = "more") -> report.Row:
