@@ -330,6 +330,10 @@ class Host:
     files: dict[str, File] = field(default_factory=dict)
 
 
+def encode(record: Any) -> dict[str, Any]:
+    return dataclasses.asdict(record)
+
+
 def decode(kind: type[T], row: dict[str, Any]) -> T:
     """Build a record, and the records inside it, from what the store wrote of them.
 
