@@ -120,6 +120,17 @@ def test_everything_is_told_and_read_in_the_invariant_culture() -> None:
     assert set(formatted) == {","}, "a format without a culture is the host's own"
 
 
+def test_an_enumeration_is_told_by_its_name() -> None:
+    """Numbers of VMState moved between builds; which overload PowerShell picks is not ours."""
+    text = agent.text()
+    flat = text[text.index("function Get-Flat(") : text.index("function Get-Failure(")]
+    assert flat.count("ConvertTo-Text $") == 2
+    assert "::ToString(" not in flat
+    made = text[text.index("function ConvertTo-Text(") : text.index("function Get-Flat(")]
+    by_name = made.index("if ($Value -is [System.Enum]) { return $Value.ToString() }")
+    assert by_name < made.index("[System.Convert]::ToString(")
+
+
 def test_json_is_written_deep_enough_and_as_a_whole() -> None:
     """5.1 cuts at depth 2 in silence, and enumerates what comes through a pipe."""
     code = syntax.code(agent.text())
@@ -324,6 +335,10 @@ RED: dict[str, tuple[tuple[str, str], Lint]] = {
     "a time of the host's culture": (
         (f".ToString('o', {INVARIANT})", ".ToString('o')"),
         test_everything_is_told_and_read_in_the_invariant_culture,
+    ),
+    "an enumeration's number": (
+        ("if ($Value -is [System.Enum]) { return $Value.ToString() }", ""),
+        test_an_enumeration_is_told_by_its_name,
     ),
     "flat JSON": (
         (" -Depth 8", ""),

@@ -68,6 +68,12 @@ $library = {
         return , $Value
     }
 
+    # An enumeration by its name, whichever overload takes it for a number; all else by the invariant culture.
+    function ConvertTo-Text($Value) {
+        if ($Value -is [System.Enum]) { return $Value.ToString() }
+        [System.Convert]::ToString($Value, [System.Globalization.CultureInfo]::InvariantCulture)
+    }
+
     # "Uptime.TotalSeconds:int" of an object -> a flat JSON value, by the invariant culture
     function Get-Flat($Object, [string] $Take) {
         $path, $cast = $Take.Split(':')
@@ -76,13 +82,13 @@ $library = {
             if ($null -eq $value) { break }
             if ($step -ne '') { $value = $value.$step }
         }
-        if ($cast -eq 'texts') { return , [string[]]@(foreach ($one in $value) { [System.Convert]::ToString($one, [System.Globalization.CultureInfo]::InvariantCulture) }) }
+        if ($cast -eq 'texts') { return , [string[]]@(foreach ($one in $value) { ConvertTo-Text $one }) }
         if ($null -eq $value) { return $null }
         switch ($cast) {
             'int' { return [System.Convert]::ToInt64($value, [System.Globalization.CultureInfo]::InvariantCulture) }
             'bool' { return [bool] $value }
             'time' { return ([datetime] $value).ToUniversalTime().ToString('o', [System.Globalization.CultureInfo]::InvariantCulture) }
-            default { return [System.Convert]::ToString($value, [System.Globalization.CultureInfo]::InvariantCulture) }
+            default { return ConvertTo-Text $value }
         }
     }
 
@@ -406,7 +412,7 @@ try {
     $state.ImportPSModule([string[]] $setup.modules)
     $state.Variables.Add([System.Management.Automation.Runspaces.SessionStateVariableEntry]::new('AgentRoot', $AgentRoot, ''))
     $state.Variables.Add([System.Management.Automation.Runspaces.SessionStateVariableEntry]::new('AgentOwner', $AgentOwner, ''))
-    $inside = @('ConvertTo-Argument', 'Get-Flat', 'Get-Failure', 'Test-Place', 'Test-NoPlace', 'Test-Call', 'Invoke-Calls', 'Get-Fact', 'Get-Digest', 'Add-Digest', 'New-Knowledge', 'Read-Lines', 'Open-Alone', 'Use-Lock', 'Test-Alive')
+    $inside = @('ConvertTo-Argument', 'ConvertTo-Text', 'Get-Flat', 'Get-Failure', 'Test-Place', 'Test-NoPlace', 'Test-Call', 'Invoke-Calls', 'Get-Fact', 'Get-Digest', 'Add-Digest', 'New-Knowledge', 'Read-Lines', 'Open-Alone', 'Use-Lock', 'Test-Alive')
     $inside += @('Stop-Call', 'Use-Disk', 'Get-Owner', 'Get-Place', 'Move-Over', 'Get-Sha256', 'Remove-Entry', 'Get-TaskPlace', 'Get-TaskFile')
     foreach ($name in $inside + $own) {
         $state.Commands.Add([System.Management.Automation.Runspaces.SessionStateFunctionEntry]::new($name, (Get-Item "function:$name").ScriptBlock.ToString()))
