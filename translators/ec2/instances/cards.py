@@ -43,7 +43,6 @@ class Card:
     launched: dt.datetime
     image: str
     file: str
-    platform: str | None
     generation: int
     device: str
     type: str
@@ -56,6 +55,7 @@ class Card:
     size: int
     disk: str
     kept: bool
+    platform: str | None = None
     key: str | None = None
     groups: tuple[str, ...] = ()
 

@@ -318,6 +318,8 @@ def _try(
             adoption.adopt(session, found, base, settings, now, make_room)
     except adoption.Unadoptable as error:
         return str(error)
+    except sa.exc.IntegrityError as error:
+        return f"its rows meet others: {error.orig}"
     return None
 
 
