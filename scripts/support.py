@@ -23,6 +23,7 @@ from typing import Final
 
 from ec2gw.wire import model
 from translators import filters, listing, registry
+from translators.ec2 import network_interfaces
 from translators.ec2.images import refused
 from translators.ec2.instances import refusals
 from translators.ec2.nothing.asking import Nothing
@@ -37,6 +38,7 @@ TABLES: Final = {
     "INTERFACE": ("NetworkInterfaces[].", refusals.INTERFACE),
     "DISK": ("BlockDeviceMappings[].Ebs.", refusals.DISK),
     "ATTRIBUTES": ("", refusals.ATTRIBUTES),
+    "INTERFACE_ATTRIBUTES": ("", network_interfaces.INTERFACE_ATTRIBUTES),
     "MAPPING": ("BlockDeviceMappings[].", refusals.MAPPING),
     "METADATA": ("", refusals.METADATA),
     "MONITORING": ("", refusals.MONITORING),
@@ -49,6 +51,12 @@ TABLES: Final = {
 """The families' tables of refusals: where their paths begin."""
 SENTENCES: Final = {
     "on_the_wire.get(name, name)": "",  # what the tables hold
+    "'Attachment.DeleteOnTermination'": "`Attachment.DeleteOnTermination` (except `true`)",
+    "'IpPermissions.Groups.VpcPeeringConnectionId'": (
+        "`IpPermissions[].UserIdGroupPairs[].VpcPeeringConnectionId`"
+    ),
+    "'IpPermissions.PrefixListIds'": "`IpPermissions[].PrefixListIds`",
+    "'SecurityGroupRule.PrefixListId'": "`SecurityGroupRules[].SecurityGroupRule.PrefixListId`",
     "'Architecture'": "`Architecture` that no instance type has",
     "'BlockDeviceMapping.1.Ebs.VolumeSize'": (
         "`BlockDeviceMappings[].Ebs.VolumeSize` larger than a disk that is an image already"
@@ -86,8 +94,8 @@ errors, are EC2's.
 - An unknown filter is refused, as EC2 does. Filters marked ° are known and true of nothing here.
 - Every other action answers `InvalidAction`, as EC2 does where it does not offer one.
 
-Rules of security groups are shown, not enforced. Key pairs and user data are kept, but no guest is
-told of them yet.
+Security groups are enforced at the ports of adapters; what is coarser there than on EC2 says
+`docs/hyperv.md`. Key pairs and user data are kept, but no guest is told of them yet.
 """
 
 

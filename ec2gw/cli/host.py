@@ -60,11 +60,6 @@ def add(name: str, zone: str, root: str, data: Path | None, file: Path | None, *
 
         store.write(work)
     click.echo(f"added {name}; now: ec2gw host check {name}")
-    click.echo(
-        "warning: rules of security groups are kept and shown, but not yet enforced: what an "
-        "instance lets in is what its guest and your network let in",
-        err=True,
-    )
 
 
 @host.command("sign-in")

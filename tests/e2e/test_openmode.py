@@ -138,7 +138,6 @@ def test_open_is_for_the_laboratory_alone(tmp_path: Path) -> None:
         EC2GW_HOST_SECRET="secret",
     )
     assert added.returncode == 0, added.stderr
-    assert "not yet enforced" in added.stderr
     refused = ec2gw("serve", "--listen", "127.0.0.1:0", "--auth", "open")
     assert refused.returncode == 1
     assert refused.stderr.splitlines()[-1] == (

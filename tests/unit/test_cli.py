@@ -76,10 +76,10 @@ def test_a_name_that_is_none_is_refused(run: Run, name: str) -> None:
     assert "is no name for an account" in _failed(run("account", "create", "--", name))
 
 
-def test_a_host_is_added_with_a_sealed_secret_and_a_warning(run: Run, data: Path) -> None:
+def test_a_host_is_added_with_a_sealed_secret(run: Run, data: Path) -> None:
     added = _add(run, "--username", "svc")
     assert added.exit_code == 0, added.output
-    assert "not yet enforced" in added.stderr
+    assert added.stderr == ""
     assert "ec2gw host check hv1" in added.stdout
     row, secret = _host(data)
     assert (row.region, row.zone_letter, row.root) == ("eu-central-1", "a", "C:\\ec2gw")

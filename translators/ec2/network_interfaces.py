@@ -194,7 +194,7 @@ def describe_network_interfaces(
 
 _MOST_GROUPS: Final = 5
 _DESCRIPTION_CHARACTERS: Final = 255
-_REFUSED: Final[refusals.Table] = {
+INTERFACE_ATTRIBUTES: Final[refusals.Table] = {
     "AssociatePublicIpAddress": (),
     "AssociatedSubnetIds": (),
     "Attachment.DefaultEnaQueueCount": (),
@@ -215,7 +215,7 @@ def modify_network_interface_attribute(
         ``InvalidGroupId.Malformed``, ``SecurityGroupsPerInterfaceLimitExceeded``,
         ``InvalidParameterCombination``, ``InvalidParameterValue``, ``UnsupportedOperation``
     """
-    refusals.check(request, _REFUSED)
+    refusals.check(request, INTERFACE_ATTRIBUTES)
     if request.get("Attachment", {}).get("DeleteOnTermination") is False:
         raise errors.unsupported_operation("Attachment.DeleteOnTermination")
     given = [name for name in _CHANGES if request.get(name)]
