@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from state import ids
 from state.models import Host, Snapshot, SnapshotCopy, SnapshotPermission, Volume
 from state.statements import Statement, listed
-from translators import errors, listing, tags, zones
+from translators import errors, listing, tags, transfers, zones
 from translators.errors import Ec2Error
 from translators.filters import Condition
 from translators.registry import Context
@@ -137,6 +137,37 @@ def hosts_with(session: Session, keys: Collection[int]) -> frozenset[int] | None
     return frozenset(host_key for host_key, count in found if count == placed)
 
 
+def send_for(ctx: Context, keys: Collection[int], host_keys: Collection[int]) -> None:
+    """Have the files of these snapshots brought to the hosts that lack them.
+
+    Each comes from a host that has it, a reachable one where there is one.
+    """
+    for key in set(keys):
+        having = hosts_with(ctx.session, [key])
+        lacking = set(host_keys) - having if having is not None else ()
+        if not lacking or not having:
+            continue
+        query = sa.select(Host.key).where(Host.key.in_(having), Host.state != "removed")
+        source = ctx.session.scalars(query.order_by(Host.reachable.desc(), Host.key)).first()
+        if source is None:
+            continue
+        path = ctx.session.get_one(Snapshot, key).file_name
+        for host_key in sorted(lacking):
+            transfers.ask(ctx.session, path, source, host_key, ctx.now)
+        ctx.wake.add(source)
+
+
+def carried(session: Session, keys: Collection[int], host_key: int) -> transfers.Outcome:
+    """Tell whether the files of these snapshots are on a host, or will be."""
+    having = hosts_with(session, keys) if keys else None
+    if having is None or host_key in having:
+        return "there"
+    paths = session.scalars(sa.select(Snapshot.file_name).where(Snapshot.key.in_(keys)))
+    found = [transfers.find(session, path, host_key) for path in paths]
+    sent = [one for one in found if one is not None]
+    return "under way" if any(one.phase in ("sending", "receiving") for one in sent) else "failed"
+
+
 def reaches(session: Session, key: int, region: str) -> bool:
     """Tell whether a host of the region has the snapshot's file."""
     on = hosts_with(session, [key])
@@ -216,9 +247,10 @@ def copy(ctx: Context, source: Any, description: str) -> Snapshot:
 
     It is there at once: nobody writes to the file, which goes with the last snapshot that has it.
 
-    :raises Ec2Error: ``UnsupportedOperation`` where no host of the region has the file
+    :raises Ec2Error: ``UnsupportedOperation`` where no host of the region has the file, nor can
+        have it
     """
-    if not reaches(ctx.session, source.key, ctx.region):
+    if ctx.settings.depot is None and not reaches(ctx.session, source.key, ctx.region):
         raise errors.unsupported_operation("SourceRegion")
     row = Snapshot(
         id=ids.mint("snap"),

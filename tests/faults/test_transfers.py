@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ec2gw.depot import certificate, door
@@ -71,6 +72,13 @@ class Carriage(rig.Rig):
             session.make_folders(paths.parent(THERE))
             session.put_file(disk)
 
+    def image_on_the_source_alone(self, session: Session) -> None:
+        image = session.scalars(sa.select(models.Image)).one()
+        snapshot = session.get_one(models.Snapshot, image.snapshot_key)
+        snapshot.everywhere, snapshot.file_name = False, PATH
+        copy = {"snapshot_key": snapshot.key, "host_key": self.source.key, "ready": True}
+        session.add(models.SnapshotCopy(**copy))
+
     def ask_for(self) -> int:
         def work(session: Session) -> int:
             row = transfers.ask(session, PATH, self.source.key, self.target.key, self.now)
@@ -79,7 +87,8 @@ class Carriage(rig.Rig):
         return self.store.write(work)
 
     def row(self, key: int) -> models.Transfer:
-        return next(row for row in self.rows(models.Transfer) if row.key == key)
+        found: models.Transfer = next(row for row in self.rows(models.Transfer) if row.key == key)
+        return found
 
     def comes_to(self, key: int, phase: str, seconds: float = 60) -> None:
         self.until(lambda: self.row(key).phase == phase, f"the transfer is {phase}", seconds)
@@ -199,3 +208,28 @@ def test_the_orders_of_both_hosts_hold_different_tokens(carriage: Carriage) -> N
     sending = transfers.token(KEY, carriage.row(key))
     carriage.update(models.Transfer, key, phase="receiving")
     assert transfers.token(KEY, carriage.row(key)) != sending
+
+
+def test_a_launch_where_its_image_is_not_has_it_sent_for(carriage: Carriage) -> None:
+    carriage.put_disk()
+    carriage.store.write(carriage.image_on_the_source_alone)
+    carriage.start()
+    there = {"Placement": {"AvailabilityZone": "us-east-1b"}}
+    one, other = carriage.launch(2, **there)
+    carriage.wait("running", one, other)
+    carriage.assert_arrived()
+    carriage.assert_exactly([one, other])
+    copies = {row.host_key: row.ready for row in carriage.rows(models.SnapshotCopy)}
+    assert copies == {carriage.source.key: True, carriage.target.key: True}
+    (again,) = carriage.launch(1, **there)
+    carriage.wait("running", again)
+    assert len(carriage.rows(models.Transfer)) == 1
+
+
+def test_a_launch_whose_image_never_comes_ends(carriage: Carriage) -> None:
+    carriage.store.write(carriage.image_on_the_source_alone)
+    carriage.start()
+    (one,) = carriage.launch(1, Placement={"AvailabilityZone": "us-east-1b"})
+    carriage.wait("terminated", one)
+    assert carriage.instance(one).state_reason_code == "Server.InternalError"
+    assert carriage.vms() == []

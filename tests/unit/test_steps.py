@@ -46,6 +46,7 @@ INTENT = Intent(
     vm_id=None,
     spec=SPEC,
     keeps_disk=False,
+    carried="there",
     attempt=None,
     settings=Settings(stop_deadline_seconds=60, reboot_deadline_seconds=60),
 )
@@ -71,6 +72,14 @@ def with_last(intent: Intent, purpose: str, seconds_ago: float = 5, **fields: ob
 
 
 # -- launch
+
+
+def test_a_launch_waits_for_disks_that_are_on_their_way_and_ends_when_they_do_not_come() -> None:
+    under_way = dataclasses.replace(INTENT, carried="under way")
+    assert isinstance(ours.launch(under_way, sight(None)), steps.Wait)
+    lost = dataclasses.replace(INTENT, carried="failed")
+    assert ours.launch(lost, sight(None)) == steps.Rest("failed", ours.LAUNCH_FAILED)
+    assert ours.launch(lost, sight("Running")) == steps.Rest("launched", facts={"vm_id": GUID})
 
 
 def test_a_launch_makes_starts_and_rests() -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from state import lifecycle, models, needs, recovering, storage
-from translators import driven, port_rules, volume_types
+from translators import driven, port_rules, snapshots, transfers, volume_types
 from translators.ec2.instances import cards, reboots, surveys
 from translators.hyperv import acl, drive, vm
 from translators.hyperv.host import Failed, Path, Unreachable
@@ -39,6 +39,8 @@ class Intent(driven.Intent):
     vm_id: str | None
     spec: vm.Spec
     keeps_disk: bool
+    carried: transfers.Outcome
+    """Whether the disks that it is made of are on its host."""
     in_snapshot: bool = False
     """Its disks are held still, or are to be: the VM is not removed meanwhile."""
     awaits_off: bool = False
@@ -165,12 +167,26 @@ def load(session: Session, key: int, settings: Settings, now: dt.datetime) -> In
                 if one.location is not None and instance.phase == "pending"
             ),
         ),
+        carried=_carried(session, instance, image, volumes),
         keeps_disk=volume is not None and not volume.delete_on_termination,
         in_snapshot=needs.in_snapshot(session, key),
         awaits_off=needs.awaits_off(session, key),
         attempt=driven.attempt(session, "instance", key),
         settings=settings,
     )
+
+
+def _carried(
+    session: Session,
+    instance: models.Instance,
+    image: models.Image,
+    volumes: Sequence[models.Volume],
+) -> transfers.Outcome:
+    if instance.phase != "pending":
+        return "there"
+    parents = {image.snapshot_key, *(one.snapshot_key for one in volumes)}
+    keys = [one for one in parents if one is not None]
+    return snapshots.carried(session, keys, instance.host_key)
 
 
 def _disk_bytes(volume: models.Volume | None, parent_gib: int) -> int | None:

@@ -6,6 +6,7 @@ requests".
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -107,6 +108,8 @@ def run_instances(ctx: Context, request: RunInstancesRequestTypeDef) -> Result:
     most = min(launch.maximum, _allowed(ctx, launch.minimum))
     wanted = _Wanted(need, disks.size_gib * GIB, having)
     place = _place(ctx, launch, candidates, wanted, most)
+    if having is not None:
+        snapshots.send_for(ctx, disks.snapshot_keys, set(place.hosts))
     return launched.write(
         ctx, launch, launched.Subject(image, disks, need, public_key, groups), place
     )
@@ -135,14 +138,10 @@ def _place(
     """Choose the subnet whose zone has room for the most of them, then hosts and addresses."""
     # A VPC has one default subnet in a zone, so no two candidates share hosts.
     letters = {subnet.zone.removeprefix(ctx.region): subnet for subnet in candidates}
-    rooms = placement.rooms(ctx, letters)
-    offers: list[tuple[list[int], int, Any]] = []
-    for letter, subnet in letters.items():
-        reached = placement.on_switch(wanted.reach(rooms.get(letter, ())), subnet.switch)
-        free_bytes = sum(room.memory_bytes for room in reached)
-        hosts = placement.place(reached, wanted.need, wanted.disk_bytes, most)
-        if len(hosts) >= launch.minimum:
-            offers.append((hosts, free_bytes, subnet))
+    offers = _offers(ctx, launch, letters, wanted, most)
+    if not offers and wanted.having is not None and ctx.settings.depot is not None:
+        # Where its disks are there is no room: they are sent for.
+        offers = _offers(ctx, launch, letters, dataclasses.replace(wanted, having=None), most)
     if not offers:
         raise _no_capacity(ctx, launch, candidates, wanted)
     offers.sort(key=lambda offer: (len(offer[0]), offer[1]), reverse=True)
@@ -154,6 +153,25 @@ def _place(
         if len(found) >= launch.minimum:
             return launched.Place(subnet, hosts[: len(found)], found)
     raise errors.insufficient_free_addresses_in_subnet(offers[0][2].id)
+
+
+def _offers(
+    ctx: Context,
+    launch: requested.Launch,
+    letters: Mapping[str, Any],
+    wanted: _Wanted,
+    most: int,
+) -> list[tuple[list[int], int, Any]]:
+    """List for each zone with room for MinCount: hosts, free memory, the subnet."""
+    rooms = placement.rooms(ctx, letters)
+    offers: list[tuple[list[int], int, Any]] = []
+    for letter, subnet in letters.items():
+        reached = placement.on_switch(wanted.reach(rooms.get(letter, ())), subnet.switch)
+        free_bytes = sum(room.memory_bytes for room in reached)
+        hosts = placement.place(reached, wanted.need, wanted.disk_bytes, most)
+        if len(hosts) >= launch.minimum:
+            offers.append((hosts, free_bytes, subnet))
+    return offers
 
 
 def _no_capacity(

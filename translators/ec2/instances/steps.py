@@ -42,6 +42,10 @@ def launch(intent: Intent, sight: vm.Sight) -> Decision:
     if isinstance(mine, Wait):
         return mine
     failure: tuple[lifecycle.Found, tuple[str, str]] = ("failed", LAUNCH_FAILED)
+    if mine is None and intent.carried == "under way":
+        return Wait(1.0, "a disk that it is made of is on its way from another host")
+    if mine is None and intent.carried == "failed":
+        return Rest(*failure)
     if mine is None:
         return _try(intent, vm.create(intent.spec), failure)
     if mine.notes == "":
