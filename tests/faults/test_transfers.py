@@ -233,3 +233,21 @@ def test_a_launch_whose_image_never_comes_ends(carriage: Carriage) -> None:
     carriage.wait("terminated", one)
     assert carriage.instance(one).state_reason_code == "Server.InternalError"
     assert carriage.vms() == []
+
+
+def test_a_volume_of_a_snapshot_that_lies_elsewhere_has_it_sent_for(carriage: Carriage) -> None:
+    carriage.put_disk()
+    carriage.store.write(carriage.image_on_the_source_alone)
+    (snapshot,) = carriage.rows(models.Snapshot)
+    carriage.start()
+    made = carriage.ask(
+        "CreateVolume", AvailabilityZone="us-east-1b", SnapshotId=snapshot.id, Size=9
+    )
+    carriage.until(
+        lambda: {one.id: one.phase for one in carriage.rows(models.Volume)}
+        == {made["VolumeId"]: "available"},
+        "the volume is available",
+    )
+    carriage.assert_arrived()
+    (disk,) = [path for path in carriage.files("lab-b") if "\\volumes\\vol-" in path]
+    assert carriage.files("lab-b")[disk]["parent"] == THERE

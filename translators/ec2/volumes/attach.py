@@ -13,14 +13,13 @@ import sqlalchemy as sa
 from state import storage
 from state.models import NetworkInterface, Snapshot, Volume
 from translators import devices, refusals, snapshots, transfers
-from translators.ec2.volumes import describe, find, volume_errors
+from translators.ec2.volumes import describe, find, refused, volume_errors
 from translators.ec2.volumes.create import change
 from translators.registry import Context, Result, action
 
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import AttachVolumeRequestTypeDef, DetachVolumeRequestTypeDef
 
-_REFUSED: Final[refusals.Table] = {"EbsCardIndex": ()}
 _TAKES_DISKS: Final = ("running", "rebooting", "stopped")
 """Phases of an instance in which EC2 attaches a volume."""
 
@@ -33,7 +32,7 @@ def attach_volume(ctx: Context, request: AttachVolumeRequestTypeDef) -> Result:
         ``InvalidVolume.ZoneMismatch``, ``VolumeInUse``, ``IncorrectState``,
         ``InvalidParameterValue``, ``AttachmentLimitExceeded``, ``UnsupportedOperation``
     """
-    refusals.check(request, _REFUSED)
+    refusals.check(request, refused.ATTACHMENT)
     row = find.volume(ctx, request["VolumeId"])
     instance = find.instance(ctx, request["InstanceId"])
     device = request["Device"]

@@ -5,14 +5,14 @@ Source: EC2 API Reference, the two actions; EBS User Guide, "Create an Amazon EB
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import sqlalchemy as sa
 
 from state import ids, storage
 from state.models import Volume
 from translators import errors, refusals, snapshots, tags, volume_types, zones
-from translators.ec2.volumes import describe, find, placement, volume_errors
+from translators.ec2.volumes import describe, find, placement, refused, volume_errors
 from translators.registry import Context, Result, action
 
 if TYPE_CHECKING:
@@ -20,14 +20,6 @@ if TYPE_CHECKING:
         CreateVolumeRequestTypeDef,
         DeleteVolumeRequestTypeDef,
     )
-
-_REFUSED: Final[refusals.Table] = {
-    "Encrypted": (),
-    "KmsKeyId": (),
-    "MultiAttachEnabled": (),
-    "Operator.Principal": (),
-    "OutpostArn": (),
-}
 
 
 @action("CreateVolume", changes=True)
@@ -38,7 +30,7 @@ def create_volume(ctx: Context, request: CreateVolumeRequestTypeDef) -> Result:
         ``InvalidParameterValue``, ``InvalidParameterCombination``, ``MissingParameter``,
         ``InsufficientVolumeCapacity``, ``UnsupportedOperation``
     """
-    refusals.check(request, _REFUSED)
+    refusals.check(request, refused.VOLUME)
     zone = _zone(ctx, request)
     given = tags.from_specifications(request, "volume")
     source = None

@@ -280,7 +280,8 @@ def _target(session: Session, row: Volume, instance: Instance | None) -> int:
 
 def _carried(session: Session, row: Volume, target: int) -> transfers.Outcome:
     if target == row.host_key:
-        return "there"
+        parents = [row.snapshot_key] if row.snapshot_key and row.phase == "creating" else []
+        return snapshots.carried(session, parents, target)
     awaited: list[str] = [row.file_name] if row.written else []
     if row.snapshot_key is not None:
         having = snapshots.hosts_with(session, [row.snapshot_key])

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from state.models import Instance, Volume, VolumeModification
 from translators import errors, listing, refusals, volume_types
-from translators.ec2.volumes import describe, find, placement, volume_errors
+from translators.ec2.volumes import describe, find, placement, refused, volume_errors
 from translators.filters import Filter, always, number, text, through, time
 from translators.registry import Context, Result, action
 
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
         ModifyVolumeRequestTypeDef,
     )
 
-_REFUSED: Final[refusals.Table] = {"MultiAttachEnabled": ()}
 _UNDER_WAY: Final = ("modifying", "optimizing")
 _PROVISIONED_IOPS: Final = 3000
 """What a volume gets whose new type wants them named, and whose request names none."""
@@ -41,7 +40,7 @@ def modify_volume(ctx: Context, request: ModifyVolumeRequestTypeDef) -> Result:
         ``InvalidParameterValue``, ``InvalidParameterCombination``, ``MissingParameter``,
         ``InsufficientVolumeCapacity``, ``UnsupportedOperation``
     """
-    refusals.check(request, _REFUSED)
+    refusals.check(request, refused.MODIFICATION)
     row = find.volume(ctx, request["VolumeId"])
     if not any(name in request for name in ("Size", "VolumeType", "Iops", "Throughput")):
         raise errors.missing_parameter("size or volumeType or iops or throughput")

@@ -53,6 +53,8 @@ _NAMED: Final = Statement(_FREE.where(Host.key.in_(listed("hosts", sa.BigInteger
 def choose(ctx: Context, zone: str, size_gib: int, snapshot_key: int | None) -> int:
     """Choose the host of a new volume; one from a snapshot goes where the snapshot's file is.
 
+    Where that has no room, the file is sent for if it can be.
+
     :raises Ec2Error: ``InsufficientVolumeCapacity``
     """
     having: Collection[int] | None = None
@@ -62,11 +64,14 @@ def choose(ctx: Context, zone: str, size_gib: int, snapshot_key: int | None) -> 
     rooms = [
         (free, -key)
         for key, free in _OPEN.run(ctx.session, asked)
-        if free >= size_gib * GIB and (having is None or key in having)
+        if free >= size_gib * GIB
     ]
-    if not rooms:
+    near = [one for one in rooms if having is None or -one[1] in having]
+    if not near and (not rooms or ctx.settings.depot is None):
         raise volume_errors.insufficient_volume_capacity()
-    chosen: int = -max(rooms)[1]
+    chosen: int = -max(near or rooms)[1]
+    if snapshot_key is not None and not near:
+        snapshots.send_for(ctx, [snapshot_key], [chosen])
     return chosen
 
 

@@ -29,6 +29,10 @@ def create(intent: Intent, sight: Sight) -> Decision:
         return _send(intent, sight)
     if _is_whole(intent, sight):
         return Rest("made")
+    if intent.carried == "under way":
+        return Wait(1.0, "its snapshot's disk is on its way from another host")
+    if intent.carried == "failed":
+        return Rest("not-made")
     return attempt(intent, volume.create(intent.disk), Rest("not-made"))
 
 
