@@ -139,6 +139,8 @@ LESSONS: Final = (
             "torn lines cost nothing before or after them; a token of then is known",
             "killed between begin and end: begun, not run again",
             "epochs and generations outlive agents, whatever the tail says",
+            "a storm of three agents that are killed and leave torn tails: no token runs twice",
+            "what ran in it is known to a new agent",
         ),
         _journal(
             "test_a_torn_line_costs_nothing_before_or_after_it",

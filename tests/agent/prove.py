@@ -1,7 +1,7 @@
 """Runs the agent in a real PowerShell on generated proxies and a toy world, and prints what holds. Usage: prove.py PWSH [recorded | 2016 | 2019 | 2022 | 2025] [culture]
 
 Standard library only. tests/unit/test_lab_agent*.py hold the laboratory's interpreter of frames to the same statements."""
-import base64, gzip, hashlib, itertools, json, os, pathlib, shutil, socketserver, subprocess, sys, tempfile, threading, time, uuid
+import base64, collections, gzip, hashlib, itertools, json, os, pathlib, random, shutil, socketserver, subprocess, sys, tempfile, threading, time, uuid
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, "..", "..")]
 from ec2gw.lab.powershell import proxies
@@ -54,11 +54,14 @@ class Warn(Exception): pass
 
 class Door(socketserver.StreamRequestHandler):
     def handle(self):
-        q = json.loads(self.rfile.readline()); a = {"objects": [], "warnings": []}
+        line = self.rfile.readline()
+        if not line.endswith(b"\n"): return              # its agent was killed in the middle of it
+        q = json.loads(line); a = {"objects": [], "warnings": []}
         try: a["objects"] = self.server.world.call(q["name"], q["set"], q["with"])
         except Warn as e: a["warnings"] = [e.args[0]]
         except Err as e: a["error"] = dict(id=e.args[0], category=e.args[1], text=e.args[2], target="t", activity=q["name"], codes=[-2147024809, -2146233079])
-        self.wfile.write(json.dumps(a).encode())
+        try: self.wfile.write(json.dumps(a).encode())
+        except OSError: pass
 
 LOADER = "$env:PSModulePath=$env:PROXIES;%s\n" + product.loader() + " -Silence %d\n"
 
@@ -179,6 +182,29 @@ def journals(start, e, world, root, T, now):
     for one in (f, g): one.p.stdin.close(); one.p.wait(15)
     return e
 
+def storm(start, world, root, T, seconds=20):
+    """Three agents are given the same tokens at once, killed again and again, and leave torn tails."""
+    import fcntl
+    path = os.path.join(root, "journal"); until = time.time() + seconds; agents = [start() for _ in range(3)]; sent = [0] * 3; starts = [3]; chance = random.Random(7)
+    def drive(k):
+        mine = random.Random(k)
+        while time.time() < until:
+            t = mine.randrange(2000)
+            try: agents[k].ask([c("New-VM", {"Name": "storm-%d" % t, "NoVHD": True})], epoch=10, token=T(100000 + t)); sent[k] += 1
+            except (EOFError, OSError, ValueError, AssertionError): agents[k] = start(); starts[0] += 1
+    threads = [threading.Thread(target=drive, args=(k,), daemon=True) for k in range(3)]
+    for one in threads: one.start()
+    while time.time() < until - 2:
+        time.sleep(1.5); agents[chance.randrange(3)].p.kill()
+        with open(path + ".lock", "rb+") as lock: fcntl.flock(lock, fcntl.LOCK_EX); open(path, "ab").write(b"B 00")
+    for one in threads: one.join(60)
+    ran = collections.Counter(w["Name"] for name, _set, w in list(world.calls) if name == "New-VM" and str(w["Name"]).startswith("storm-"))
+    hold("a storm of three agents that are killed and leave torn tails: no token runs twice", ran and max(ran.values()) == 1 and sum(sent) > 50, (sent, starts, ran.most_common(3)))
+    last = start(); words = {last.ask([c("New-VM", {"Name": name, "NoVHD": True})], epoch=10, token=T(100000 + int(name[6:]))).get("refused") for name in ran}
+    hold("what ran in it is known to a new agent", words <= {"done", "begun"} and last.hello["damaged"] == 0, (words, last.hello))
+    print("  %d requests, %d tokens, %d starts" % (sum(sent), len(ran), starts[0]))
+    for one in (*agents, last): one.p.stdin.close(); one.p.wait(15)
+
 def main():
     folder = tempfile.mkdtemp(); root = os.path.join(folder, "root")
     cmdlets, enums = table(WHICH); n = proxies.write(cmdlets, pathlib.Path(folder), enums)
@@ -292,6 +318,7 @@ def main():
     os.remove(journal); r = e.ask([c("New-VM", {"Name": "again", "NoVHD": True})], epoch=10, token=T(30)); n0 = len(world.calls); r2 = e.ask([c("New-VM", {"Name": "again", "NoVHD": True})], epoch=10, token=T(30)); r3 = e.ask([c("Get-VM", {})], epoch=10, token=T(10))
     hold("a journal that vanished under a living agent costs it nothing", r["ok"] and r2.get("refused") == "done" and r3.get("refused") == "done" and len(world.calls) == n0, (r, r2, r3))
     e = journals(start, e, world, root, T, now)
+    storm(start, world, root, T)
     e.p.stdin.close(); rc = e.p.wait(15); hold("end of input ends the agent (rc %s)" % rc, rc == 0)
     q = start(silence=3); t = time.time()
     while time.time() - t < 4: q.put(b"\n"); time.sleep(0.5)

@@ -152,10 +152,14 @@ def write(held: Mapping[str, Any]) -> None:
 def main() -> int:
     tests = sorted(str(one) for one in E2E.glob("test_*.py") if one.name not in NOT_RECORDED)
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "pytest", "-q", *sys.argv[1:], *tests]
-        status = subprocess.run(
-            command, cwd=ROOT, env={**os.environ, recorder.VARIABLE: folder}, check=False
-        ).returncode
+        command = [sys.executable, "-m", "pytest", "-q", *tests]
+        again = ["--last-failed", "--last-failed-no-failures", "none"]
+        environment = {**os.environ, recorder.VARIABLE: folder}
+        for options in (sys.argv[1:], again):  # what failed in a crowd, once more and alone
+            run = subprocess.run([*command, *options], cwd=ROOT, env=environment, check=False)
+            status = run.returncode
+            if not status:
+                break
         if status:
             print("not renewed: the end-to-end tests failed", file=sys.stderr)
             return status
