@@ -7,6 +7,7 @@ here only where that is not enough.
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import hashlib
 import re
 import shutil
@@ -47,6 +48,8 @@ PREFIXES: Final[Mapping[str, str]] = {
     "SecurityGroup": "sg",
     "SecurityGroupRule": "sgr",
     "Snapshot": "snap",
+    "SourceImage": "ami",
+    "SourceSnapshot": "snap",
     "Subnet": "subnet",
     "Volume": "vol",
     "Vpc": "vpc",
@@ -85,7 +88,10 @@ class World(InProcess):
         self.facts = facts
         store = Store(folder / "state.sqlite3")
         known = accounts.Accounts(store, Vault(folder / "key"), 10)
-        super().__init__(Gateway(store, known, facts.settings), facts.default, facts.stranger)
+        # No engine is there that would answer what an action asks of a host.
+        actions = {key: dataclasses.replace(one, awaits=None) for key, one in ACTIONS.items()}
+        gateway = Gateway(store, known, facts.settings, actions=actions)
+        super().__init__(gateway, facts.default, facts.stranger)
         self._eye = sqlite3.connect(store.path)
         self._seen: tuple[int, str] = (-1, "")
 
@@ -144,11 +150,14 @@ VALUES: Final[Mapping[str, Any]] = {
     "Name": "new",
     "PublicKeyMaterial": ED25519,
     "Resources": ["{i}"],
+    "SnapshotId": "{snap}",
+    "SourceRegion": "us-east-1",
     "Tags": [{"Key": "Owner", "Value": "me"}],
     "VolumeId": "{vol}",
     "VpcId": "{vpc}",
 }
 """Required member -> its value; `{i}` stands for an id of that prefix."""
+_NEXT_YEAR: Final = dt.datetime.now(dt.UTC) + dt.timedelta(days=365)
 _PERMISSIONS: Final = [
     {
         "IpProtocol": "tcp",
@@ -160,17 +169,25 @@ _PERMISSIONS: Final = [
 MORE: Final[Mapping[str, Mapping[str, Any]]] = {
     "AuthorizeSecurityGroupEgress": {"GroupId": "{sg}", "IpPermissions": _PERMISSIONS},
     "AuthorizeSecurityGroupIngress": {"GroupId": "{sg}", "IpPermissions": _PERMISSIONS},
+    "CopyImage": {"SourceImageId": "{ami}"},
+    "CopySnapshot": {"SourceSnapshotId": "{snap}"},
+    "CreateSnapshot": {"VolumeId": "{free}"},
+    "CreateSnapshots": {"InstanceSpecification": {"InstanceId": "{i}"}},
     "CreateSecurityGroup": {"GroupName": "new", "Description": "new"},
     "AttachVolume": {"VolumeId": "{free}", "InstanceId": "{i}", "Device": "/dev/sdz"},
     "CreateVolume": {"AvailabilityZone": "us-east-1a", "Size": 1},
     "DeleteKeyPair": {"KeyName": "old"},
     "DeleteSecurityGroup": {"GroupId": "{web}"},
+    "DeleteSnapshot": {"SnapshotId": "{copy}"},
     "DeleteVolume": {"VolumeId": "{free}"},
     "DescribeImageAttribute": {"Attribute": "description"},
     "DescribeInstanceAttribute": {"Attribute": "userData"},
+    "DescribeSnapshotAttribute": {"Attribute": "createVolumePermission"},
     "DescribeVolumeAttribute": {"Attribute": "autoEnableIO"},
     "DescribeVpcAttribute": {"Attribute": "enableDnsSupport"},
     "DetachVolume": {"VolumeId": "{data}"},
+    "DisableImageDeprecation": {"ImageId": "{public}"},
+    "EnableImageDeprecation": {"DeprecateAt": _NEXT_YEAR},
     "ModifyImageAttribute": {"Description": {"Value": "new"}},
     "ModifyInstanceAttribute": {"DisableApiStop": {"Value": True}},
     "ModifyInstanceMetadataOptions": {"HttpTokens": "required"},
@@ -187,6 +204,7 @@ MORE: Final[Mapping[str, Mapping[str, Any]]] = {
             }
         ],
     },
+    "ModifySnapshotAttribute": {"CreateVolumePermission": {"Add": [{"Group": "all"}]}},
     "ModifyVolume": {"VolumeId": "{free}", "Size": 2},
     "ModifyVolumeAttribute": {"AutoEnableIO": {"Value": True}},
     "RegisterImage": {
@@ -194,6 +212,7 @@ MORE: Final[Mapping[str, Mapping[str, Any]]] = {
         "BlockDeviceMappings": [{"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 8}}],
     },
     "ResetImageAttribute": {"Attribute": "launchPermission", "ImageId": "{public}"},
+    "ResetSnapshotAttribute": {"Attribute": "createVolumePermission", "SnapshotId": "{open}"},
     "ResetInstanceAttribute": {"Attribute": "sourceDestCheck"},
     "RevokeSecurityGroupEgress": {"GroupId": "{web}", "SecurityGroupRuleIds": ["{out}"]},
     "RevokeSecurityGroupIngress": {"GroupId": "{web}", "SecurityGroupRuleIds": ["{in}"]},
@@ -243,6 +262,16 @@ def _populate(cloud: InProcess) -> dict[str, str]:
             named["public"] = named["ami"]
     everybody = {"Add": [{"Group": "all"}]}
     cloud.call("ModifyImageAttribute", ImageId=named["public"], LaunchPermission=everybody)
+    cloud.call("EnableImageDeprecation", ImageId=named["public"], DeprecateAt=_NEXT_YEAR)
+    [image] = cloud.call("DescribeImages", ImageIds=[named["ami"]])["Images"]
+    named["snap"] = image["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+    for name in ("copy", "open"):
+        named[name] = cloud.call(
+            "CopySnapshot", SourceRegion="us-east-1", SourceSnapshotId=named["snap"]
+        )["SnapshotId"]
+    cloud.call(
+        "ModifySnapshotAttribute", SnapshotId=named["open"], CreateVolumePermission=everybody
+    )
     for kind, count in (("i", SIZE), ("stopped", 2)):
         launched = cloud.call(
             "RunInstances",

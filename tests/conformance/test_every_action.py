@@ -76,6 +76,8 @@ def test_what_an_action_requires_is_missed(still: World) -> None:
         operation = model.operation("ec2", action)
         assert operation is not None
         for name in operation.required:
+            if (action, name) == ("CopySnapshot", "SourceRegion"):
+                continue  # boto3 cannot leave it out: it signs a URL there
             asked = {key: value for key, value in still.sample(action).items() if key != name}
             assert refusal(still, action, **asked) == "MissingParameter", (action, name)
             walked += 1
@@ -112,10 +114,13 @@ def test_so_many_values_are_refused_by_every_list(still: World) -> None:
 
 NO_IDS: Final = {
     "AvailabilityZoneId": "zones have names of another form",
+    "DestinationAvailabilityZoneId": "refused whatever it is",
     "MetricCategoryIds": "refused whatever it is",
     "KernelId": "refused whatever it is",
     "KmsKeyId": "refused whatever it is",
+    "OwnerIds": "accounts",
     "RamdiskId": "refused whatever it is",
+    "RestorableByUserIds": "accounts",
     "SourceSecurityGroupOwnerId": "an account",
     "UserIds": "accounts",
     "ZoneIds": "zones have names of another form",
@@ -182,6 +187,7 @@ def malformed(not_found: str) -> str:
         "InvalidDhcpOptionID.NotFound": "InvalidDhcpOptionsId.Malformed",
         "InvalidAMIID.NotFound": "InvalidAMIID.Malformed",
         "InvalidInstanceID.NotFound": "InvalidInstanceID.Malformed",
+        "InvalidSnapshot.NotFound": "InvalidSnapshotID.Malformed",
     }.get(not_found, not_found.replace("ID.NotFound", "Id.Malformed"))
 
 
@@ -226,7 +232,8 @@ def test_a_token_makes_a_request_once(world: World, action: str) -> None:
 def other_parameters(action: str) -> dict[str, Any]:
     """What makes another request of an action's sample."""
     given = {"TagSpecifications": [{"ResourceType": kinds(action)[0], "Tags": [{"Key": "k"}]}]}
-    return {"RunInstances": {"MaxCount": 2}}.get(action, given)
+    others = {"RunInstances": {"MaxCount": 2}, "CopyImage": {"Name": "another"}}
+    return others.get(action, given)
 
 
 # -- tags at creation
@@ -234,6 +241,10 @@ def other_parameters(action: str) -> dict[str, Any]:
 KINDS: Final[Mapping[str, list[str]]] = {
     "AuthorizeSecurityGroupEgress": ["security-group-rule"],
     "AuthorizeSecurityGroupIngress": ["security-group-rule"],
+    "CopyImage": ["image", "snapshot"],
+    "CopySnapshot": ["snapshot"],
+    "CreateImage": ["image", "snapshot"],
+    "CreateSnapshots": ["snapshot"],
     "ImportKeyPair": ["key-pair"],
     "RegisterImage": ["image"],
     "RunInstances": ["instance", "network-interface", "volume"],
@@ -270,6 +281,7 @@ PREFIXED: Final = {
     "network-interface": "eni",
     "security-group": "sg",
     "security-group-rule": "sgr",
+    "snapshot": "snap",
     "volume": "vol",
 }
 """Type in a tag -> prefix of the ids."""
