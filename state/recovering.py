@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from state.lifecycle import WORKING
-from state.models import Deployment, Host, Instance
+from state.models import Deployment, Host, Instance, Look
 from state.statements import Statement
 
 _MARKS: Final = Statement(sa.select(Deployment.recovering, Deployment.confirmed).limit(1))
@@ -59,6 +59,17 @@ def awaited(session: Session) -> list[str]:
     """Name the hosts that are still to be looked at."""
     query = sa.select(Host.name).where(Host.recovering, Host.state != "removed")
     return list(session.scalars(query.order_by(Host.name)))
+
+
+def waits_for(session: Session) -> list[str]:
+    """Say for the operator what a recovery waits for: hosts first, then VMs on their way."""
+    missing = (
+        sa.select(Instance.id)
+        .join(Look, Look.instance_key == Instance.key)
+        .where(Look.vm_state.is_(None), Instance.phase != "terminated")
+        .order_by(Instance.key)
+    )
+    return awaited(session) or list(session.scalars(missing))
 
 
 def end(session: Session) -> None:

@@ -141,7 +141,7 @@ def prepare(store: Store, vault: Vault) -> Credentials:
         account = _named(session, DEFAULT) or _add(session, DEFAULT, image_store=True)
         if _first_key(session, account) is not None:
             return None
-        return _add_key(session, account, fresh)
+        return _add_key(session, Account(account.key, account.id), fresh)
 
     return store.write(work) or _credentials(store, vault, DEFAULT)
 
@@ -159,6 +159,21 @@ def create(store: Store, vault: Vault, name: str, *, image_store: bool = False) 
         if _named(session, name) is not None:
             raise NameTaken(name)
         return _add_key(session, _add(session, name, image_store=image_store), fresh)
+
+    return store.write(work)
+
+
+def add_key(store: Store, vault: Vault, name: str) -> Credentials | None:
+    """Give an account, by its name or id, one more access key; None without such an account."""
+    fresh = _mint(vault)
+    row = models.Account
+
+    def work(session: Session) -> Credentials | None:
+        named = (row.id == name) | (row.name == name)
+        account = session.scalars(sa.select(row).where(named, row.name != OPERATOR)).first()
+        if account is None:
+            return None
+        return _add_key(session, Account(account.key, account.id), fresh)
 
     return store.write(work)
 

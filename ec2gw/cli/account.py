@@ -45,6 +45,20 @@ def create(name: str, image_store: bool, data: Path | None, file: Path | None) -
     click.echo(f"export AWS_SECRET_ACCESS_KEY={made.secret}")
 
 
+@account.command()
+@click.argument("name")
+@data_option
+def key(name: str, data: Path | None, file: Path | None) -> None:
+    """Give an account, by its name or id, one more access key, and print it."""
+    resolved = configured(file, data=str(data.absolute()) if data else None)
+    with opened(resolved) as (store, vault):
+        made = accounts.add_key(store, vault, name)
+    if made is None:
+        raise Failed(f"there is no account {name}")
+    click.echo(f"export AWS_ACCESS_KEY_ID={made.access_key_id}")
+    click.echo(f"export AWS_SECRET_ACCESS_KEY={made.secret}")
+
+
 @account.command("list")
 @data_option
 def list_(data: Path | None, file: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""`ec2gw backup`, `ec2gw restore`: the state's copy, and a data folder out of one.
+"""`ec2gw backup`, `restore`, `recover`: the state's copy, and a state that is older than its hosts.
 
 Source: docs/operations.md, "Backup and restore".
 """
@@ -8,11 +8,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import click
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from ec2gw import config
+from ec2gw.cli import opening
 from ec2gw.cli.options import Failed, configured, data_option, text
 from ec2gw.engine.lock import FileLock, Taken
-from state import copies, schema, secrets, trouble
+from state import copies, models, recovering, schema, secrets, trouble
 
 
 @click.command()
@@ -123,4 +126,24 @@ def _same(one: Path, other: Path) -> bool:
     return other.exists() and one.read_bytes() == other.read_bytes()
 
 
-COMMANDS = (backup, restore)
+@click.command()
+@data_option
+def recover(data: Path | None, file: Path | None) -> None:
+    """Have the state compared with all hosts before anything changes again.
+
+    For a data folder that was put back otherwise than by `restore`, in case of doubt; and to try
+    once more to adopt VMs that `host list` shows as left alone.
+    """
+    resolved = configured(file, data=text(data))
+    with opening.opened(resolved) as (store, _):
+
+        def work(session: Session) -> None:
+            for host in session.scalars(sa.select(models.Host)):
+                host.strays = []
+            recovering.begin(session)
+
+        store.write(work)
+    click.echo("recovery is on; `ec2gw host list` says what it waits for")
+
+
+COMMANDS = (backup, restore, recover)

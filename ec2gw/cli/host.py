@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from ec2gw import config
 from ec2gw.cli import signing_in
 from ec2gw.cli.opening import Failed, configured, data_option, opened, opened_for_hosts
-from state import models
+from state import models, recovering
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ZONE = re.compile(r"[a-z]{2,}(-[a-z0-9]+)+[a-z]")
@@ -57,6 +57,7 @@ def add(name: str, zone: str, root: str, data: Path | None, file: Path | None, *
             way.write(row, vault)
             row.region, row.zone_letter, row.root = zone[:-1], zone[-1], str(folder)
             row.state = "active"
+            row.recovering = recovering.is_on(session)
 
         store.write(work)
     click.echo(f"added {name}; now: ec2gw host check {name}")
@@ -89,9 +90,12 @@ def list_(data: Path | None, file: Path | None) -> None:
     resolved = configured(file, data=str(data.absolute()) if data else None)
     table = rich.table.Table("name", "zone", "url", "state", "reachable", "surveyed", "trouble")
     row = models.Host
+    strays: list[str] = []
     with opened(resolved) as (store, _), store.read() as session:
+        _tell_recovery(session)
         for one in session.scalars(sa.select(row).order_by(row.name)):
             if one.state != "removed":
+                strays += [f"{one.name}: VM {it['name']}: {it['why']}" for it in one.strays]
                 table.add_row(
                     one.name,
                     f"{one.region}{one.zone_letter}",
@@ -102,6 +106,10 @@ def list_(data: Path | None, file: Path | None) -> None:
                     one.trouble or "",
                 )
     rich.console.Console().print(table)
+    if strays:
+        click.echo("VMs with our Notes that belong to no instance; they are left alone:")
+        for line in strays:
+            click.echo(f"  {line}")
 
 
 @host.command()
@@ -114,6 +122,7 @@ def check(name: str, data: Path | None, file: Path | None) -> int:
     resolved = configured(file, data=str(data.absolute()) if data else None)
     with opened(resolved) as (store, vault):
         with store.read() as session:
+            _tell_recovery(session)
             row = find(session, name)
             switches = sorted({switch for switch, _vlan in networks_of(session, resolved, row)})
             address, root = address_of(row, vault), row.root
@@ -172,26 +181,51 @@ def script(
 
 @host.command()
 @click.argument("name")
+@click.option("--lost", is_flag=True, help="It is gone for good, with all instances on it.")
 @data_option
-def remove(name: str, data: Path | None, file: Path | None) -> None:
-    """Give a host up that has no instances left; nothing on it is changed."""
+def remove(name: str, lost: bool, data: Path | None, file: Path | None) -> None:
+    """Give a host up that has no instances left; nothing on it is changed.
+
+    With --lost its instances end as terminated. A host that answers is not lost.
+    """
+    from translators.ec2.instances import losses  # heavy, and no other command needs it
+
     resolved = configured(file, data=str(data.absolute()) if data else None)
+    ended: list[str] = []
 
     def work(session: Session) -> None:
         row = find(session, name)
         if row.laboratory:
             raise Failed(f"{name} is the laboratory's")
+        if lost and row.reachable:
+            raise Failed(f"{name} answers: it is not lost")
+        if lost:
+            ended.extend(losses.give_up(session, row.key, dt.datetime.now(dt.UTC)))
         instance = models.Instance
         alive = (instance.host_key == row.key, instance.phase != "terminated")
         count = session.scalar(sa.select(sa.func.count()).where(*alive))
         if count:
-            raise Failed(f"{name} has {count} instances: terminate them first")
-        row.state = "removed"
+            raise Failed(
+                f"{name} has {count} instances: terminate them first, or say that the host is"
+                " --lost"
+            )
+        row.state, row.recovering = "removed", False
         row.secret = None
 
     with opened(resolved) as (store, _):
         store.write(work)
     click.echo(f"removed {name}")
+    for instance in ended:
+        click.echo(f"ended {instance}")
+
+
+def _tell_recovery(session: Session) -> None:
+    if recovering.is_on(session):
+        waits = ", ".join(recovering.waits_for(session)) or "the service to run"
+        click.echo(
+            f"recovery is on: nothing changes until all hosts were looked at; it waits for {waits}",
+            err=True,
+        )
 
 
 def find(session: Session, name: str) -> models.Host:

@@ -14,13 +14,11 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ec2gw.engine import hand, lock, recovery
-from ec2gw.winrm import reply
+from ec2gw.engine import hand, lock, recovery, standing
 from state import models, recovering, store
 from translators import driven
 from translators.ec2.instances import findings, surveys
@@ -33,7 +31,6 @@ _log = logging.getLogger("ec2gw.engine.driver")
 _HANDS: Final = 4
 _POLL_SECONDS: Final = 1.0
 _SURVEY_SECONDS: Final = 300.0
-_CONNECT_SECONDS: Final = 60.0
 _FIGURES_SECONDS: Final = 10.0
 """A host's figures are written so often when nothing else changed."""
 _PAUSE_SECONDS: Final = 2.0
@@ -48,14 +45,6 @@ class Deposed(Exception):
     """The host has seen a newer epoch: another driver is at work there, or was."""
 
 
-class Link(port.Host, Protocol):
-    """A host that is let go of in the end."""
-
-    def connect(self, deadline_seconds: float) -> reply.Hello: ...
-
-    def close(self) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Given:
     """What every driver is given."""
@@ -63,7 +52,7 @@ class Given:
     state: store.Store
     settings: Settings
     run_folder: Path
-    make_link: Callable[[int, int], Link]
+    make_link: Callable[[int, int], standing.Link]
     """(host's key, epoch) -> its link."""
     now: Callable[[], dt.datetime]
     recovery: recovery.Recovery
@@ -88,13 +77,6 @@ class Driver:
         self._bell = threading.Event()
         self._survey_bell = threading.Event()
         self._epoch_seen = 0
-        self._epoch_before = 0
-        """What the state had it for when this driver took the host."""
-        self._confirmed = threading.Event()
-        """The host knows no later state than ours, or the recovery goes on."""
-        self._changed = threading.Event()
-        self._beat = -1
-        """How far the host has been told that the state is."""
         self._thread = threading.Thread(target=self._run, name=f"driver-{host_name}", daemon=True)
         self._thread.start()
 
@@ -131,26 +113,27 @@ class Driver:
     def _hold(self) -> None:
         held = lock.FileLock(self._given.run_folder / f"driver-{self.host_key}.lock")
         try:
-            epoch = self._given.state.write(self._raise_epoch)
+            before, epoch = self._given.state.write(self._raise_epoch)
             self._log(logging.INFO, "driver-begins", epoch=epoch)
             link = self._given.make_link(self.host_key, epoch)
+            ours = standing.Standing(
+                self._given.state, self._given.recovery, self.host_name, before
+            )
             try:
-                self._drive(link)
+                self._drive(link, ours)
             finally:
                 link.close()
         finally:
             held.release()
 
-    def _raise_epoch(self, session: Session) -> int:
+    def _raise_epoch(self, session: Session) -> tuple[int, int]:
         host = session.get_one(models.Host, self.host_key)
-        self._epoch_before = host.epoch
-        host.epoch = max(host.epoch, self._epoch_seen) + 1 + secrets.randbelow(_EPOCH_STRIDE)
-        return host.epoch
+        before = host.epoch
+        host.epoch = max(before, self._epoch_seen) + 1 + secrets.randbelow(_EPOCH_STRIDE)
+        return before, host.epoch
 
-    def _drive(self, link: Link) -> None:
+    def _drive(self, link: standing.Link, ours: standing.Standing) -> None:
         deposed = threading.Event()
-        self._confirmed.clear()
-        self._beat = -1
         worker = hand.Hand(
             self._given.state,
             link,
@@ -159,19 +142,17 @@ class Driver:
             host_name=self.host_name,
             now=self._given.now,
             stopping=self._stopping,
-            outdated=self._outdated,
+            outdated=ours.is_old,
         )
-        with self._given.state.read() as session:
-            deployment = session.scalars(sa.select(models.Deployment.id)).one()
         watch = threading.Thread(
             target=self._survey_for_ever,
-            args=(link, worker, deposed, deployment),
+            args=(link, worker, deposed, ours),
             name=f"survey-{self.host_name}",
             daemon=True,
         )
         watch.start()
         try:
-            self._hand_out(worker, deposed)
+            self._hand_out(worker, deposed, ours)
         finally:
             deposed.set()
             self._survey_bell.set()
@@ -181,14 +162,17 @@ class Driver:
 
     # -- work
 
-    def _hand_out(self, worker: hand.Hand, deposed: threading.Event) -> None:
+    def _hand_out(
+        self, worker: hand.Hand, deposed: threading.Event, ours: standing.Standing
+    ) -> None:
         busy: dict[hand.Which, _Busy] = {}
         later: dict[hand.Which, tuple[float, int]] = {}
         with ThreadPoolExecutor(_HANDS, f"hand-{self.host_name}") as pool:
             while not self._stopping.is_set() and not deposed.is_set():
                 self._bell.clear()
-                self._collect(busy, later, deposed)
-                due = self._due()
+                if self._collect(busy, later, deposed):
+                    ours.changed.set()
+                due = self._due() if ours.confirmed.is_set() else {}
                 wait = _POLL_SECONDS
                 for which in later.keys() - due.keys():
                     del later[which]
@@ -210,8 +194,6 @@ class Driver:
 
     def _due(self) -> dict[hand.Which, driven.Due]:
         """All that is to be driven here; of one lane, whatever its kind's row waited longest."""
-        if not self._confirmed.is_set():
-            return {}
         with self._given.state.read() as session:
             if recovering.is_on(session):
                 return {}
@@ -226,14 +208,16 @@ class Driver:
         busy: dict[hand.Which, _Busy],
         later: dict[hand.Which, tuple[float, int]],
         deposed: threading.Event,
-    ) -> None:
+    ) -> bool:
+        """Take what has ended; tell whether a row came to rest, so that something is new."""
+        rested = False
         for which in [which for which, one in busy.items() if one.future.done()]:
             try:
                 outcome = busy.pop(which).future.result()
             except port.Fenced as fenced:
                 self._epoch_seen = max(self._epoch_seen, fenced.seen)
                 deposed.set()
-                return
+                return rested
             except Exception as error:  # one instance's fault must not hold up the others
                 told = f"{type(error).__name__}: {error}"
                 self._log(logging.ERROR, "hand-failed", kind=which[0], key=which[1], error=told)
@@ -244,28 +228,34 @@ class Driver:
                 later[which] = (time.monotonic() + outcome.seconds, generation)
             else:
                 later.pop(which, None)
-                self._changed.set()
+                rested = True
                 self._survey_bell.set()
+        return rested
 
     # -- surveys
 
     def _survey_for_ever(
-        self, link: Link, worker: hand.Hand, deposed: threading.Event, deployment: str
+        self,
+        link: standing.Link,
+        worker: hand.Hand,
+        deposed: threading.Event,
+        ours: standing.Standing,
     ) -> None:
-        watch = surveys.Watch(self.host_key, deployment, self._given.settings)
+        watch = surveys.Watch(self.host_key, ours.deployment, self._given.settings)
         written = 0.0
         while not self._stopping.is_set() and not deposed.is_set():
             self._survey_bell.clear()
             began = time.monotonic()
             unsettled = False
             try:
-                if not self._confirmed.is_set():
-                    self._confirm(link, deployment)
-                report, wrote = self._survey(link, watch, time.monotonic() - written)
+                if not ours.confirmed.is_set():
+                    ours.confirm(link)
+                    self._bell.set()
+                report, wrote = self._survey(link, watch, ours, time.monotonic() - written)
                 written = time.monotonic() if wrote else written
                 unsettled = report.unsettled
                 worker.compact()
-                self._tell_beat(link, deployment)
+                ours.beat(link)
             except port.Fenced as fenced:
                 self._epoch_seen = max(self._epoch_seen, fenced.seen)
                 deposed.set()
@@ -301,7 +291,9 @@ class Driver:
         if not self._stopping.wait(soonest):
             self._survey_bell.wait(pause - soonest)
 
-    def _survey(self, link: Link, watch: surveys.Watch, age: float) -> tuple[surveys.Report, bool]:
+    def _survey(
+        self, link: port.Host, watch: surveys.Watch, ours: standing.Standing, age: float
+    ) -> tuple[surveys.Report, bool]:
         with self._given.state.read() as session:
             watch.begin(session)
             held = recovering.is_on(session)
@@ -317,7 +309,7 @@ class Driver:
             news = None if held else recovered.is_news(session, self.host_key, report.strays)
             strays = [stray["name"] for stray in host.strays]
         if news is not None:
-            self._outdated(f"no instance is known for its VM {news}")
+            ours.is_old(f"no instance is known for its VM {news}")
             report.unsettled = True
             return report, False
         endings: dict[str, tuple[looks.Ending, dt.datetime]] = {}
@@ -346,46 +338,14 @@ class Driver:
             self._bell.set()
         return report, True
 
-    # -- whether the state is the newest
-
-    def _confirm(self, link: Link, deployment: str) -> None:
-        """Ask whether the host knows a later state than ours, before anything is done there."""
-        hello = link.connect(_CONNECT_SECONDS)
-        if hello.epoch > self._epoch_before:
-            self._outdated(f"it was driven by epoch {hello.epoch}, ours was {self._epoch_before}")
-        self._tell_beat(link, deployment)
-        self._given.state.write(recovering.confirm)
-        self._confirmed.set()
-        self._bell.set()
-
-    def _tell_beat(self, link: Link, deployment: str) -> None:
-        """Tell the host how far the state is, so that it knows an older one when it comes."""
-        if self._changed.is_set():
-            self._changed.clear()
-            self._given.state.write(recovering.raise_beat)
-        with self._given.state.read() as session:
-            number = recovering.beat(session)
-        if number <= self._beat:
-            return
-        later = recovery.tell_beat(link, deployment, number)
-        if later is not None:
-            self._outdated(f"it was told of state {later}, ours is {number}", later + 1)
-            return
-        self._beat = number
-
-    def _outdated(self, why: str, beat: int = 0) -> None:
-        self._given.recovery.begin(why, self.host_name, beat)
-        self._bell.set()
-        self._survey_bell.set()
-
-    def _addresses(self, link: Link) -> dict[str, list[str]]:
+    def _addresses(self, link: port.Host) -> dict[str, list[str]]:
         try:
             return looks.read_addresses(link.run(looks.addresses(), deadline_seconds=60))
         except port.Failed as failed:  # a VM went away meanwhile: what was known of others holds
             self._log(logging.INFO, "no-addresses", error=failed.error.id)
             return {}
 
-    def _endings(self, link: Link) -> dict[str, tuple[looks.Ending, dt.datetime]]:
+    def _endings(self, link: port.Host) -> dict[str, tuple[looks.Ending, dt.datetime]]:
         try:
             return looks.read_endings(link.run(looks.endings(), deadline_seconds=60))
         except port.Failed as failed:

@@ -12,7 +12,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from ec2gw.engine import driver, links, recovery, wake
+from ec2gw.engine import driver, links, recovery, standing, wake
 from state import models, secrets, store
 from translators.ec2.instances import intents
 from translators.settings import Settings
@@ -42,7 +42,7 @@ class Engine:
         """How each driver's link was made; another way needs another link."""
         self._forgot_at = -_FORGET_EVERY_SECONDS
 
-        def make_link(host_key: int, epoch: int) -> driver.Link:
+        def make_link(host_key: int, epoch: int) -> standing.Link:
             with state.read() as session:
                 return links.make(session, vault, host_key, epoch, self._run_folder)
 

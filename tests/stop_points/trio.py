@@ -22,6 +22,8 @@ from botocore.config import Config as ClientConfig
 
 from ec2gw import config, inventory
 from ec2gw.lab.world import World
+from state import copies, recovering
+from state.store import Store
 
 
 class Trio:
@@ -100,6 +102,24 @@ class Trio:
         self._processes[name].kill()
         self._processes[name].wait(10)
         self.tend()
+
+    def put_back(self, copy: Path) -> None:
+        """Start API and engine anew on a copy of the state, as `restore` and `serve` do."""
+        for name in ("api", "engine"):
+            process = self._processes.pop(name)
+            process.kill()
+            process.wait(10)
+        copies.put(copy, self.database, self.data / "backup")
+        store = Store(self.database)
+        store.write(recovering.doubt)
+        store.close()
+        (self.data / "run" / "engine.ready").unlink(missing_ok=True)
+        self._start("engine")
+        self._start("api")
+
+    @property
+    def database(self) -> Path:
+        return config.resolved(self.data).database
 
     def until(self, holds: Callable[[], bool], what: str, seconds: float = 40) -> None:
         limit = time.monotonic() + seconds
