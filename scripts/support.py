@@ -27,6 +27,7 @@ from translators.ec2 import network_interfaces
 from translators.ec2.images import refused
 from translators.ec2.instances import refusals
 from translators.ec2.nothing.asking import Nothing
+from translators.ec2.volumes import refused as volumes
 
 TARGET: Final = Path(__file__).parents[1] / "docs" / "support.md"
 EVERYWHERE: Final = ("DryRun", "ClientToken")
@@ -44,9 +45,13 @@ TABLES: Final = {
     "MONITORING": ("", refusals.MONITORING),
     "REGISTRATION": ("", refused.REGISTRATION),
     "IMAGE_DISK": ("BlockDeviceMappings[].Ebs.", refused.IMAGE_DISK),
-    "DEREGISTRATION": ("", refused.DEREGISTRATION),
+    "CREATION": ("", refused.CREATION),
+    "COPY": ("", refused.COPY),
     "IMAGE_ATTRIBUTES": ("", refused.IMAGE_ATTRIBUTES),
     "PERMISSION": ("LaunchPermission.Add[].", refused.PERMISSION),
+    "VOLUME": ("", volumes.VOLUME),
+    "ATTACHMENT": ("", volumes.ATTACHMENT),
+    "MODIFICATION": ("", volumes.MODIFICATION),
 }
 """The families' tables of refusals: where their paths begin."""
 SENTENCES: Final = {

@@ -112,9 +112,13 @@ OF_TABLES = {
     "MONITORING": "MonitorInstances",
     "REGISTRATION": "RegisterImage",
     "IMAGE_DISK": "RegisterImage",
-    "DEREGISTRATION": "DeregisterImage",
+    "CREATION": "CreateImage",
+    "COPY": "CopyImage",
     "IMAGE_ATTRIBUTES": "ModifyImageAttribute",
     "PERMISSION": "ModifyImageAttribute",
+    "VOLUME": "CreateVolume",
+    "ATTACHMENT": "AttachVolume",
+    "MODIFICATION": "ModifyVolume",
 }
 """Which action a table is of, where that is no launch."""
 REFUSED = sorted(

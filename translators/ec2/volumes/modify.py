@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
 
+from state import ids
 from state.models import Instance, Volume, VolumeModification
 from translators import errors, listing, refusals, volume_types
 from translators.ec2.volumes import describe, find, placement, refused, volume_errors
@@ -200,7 +201,15 @@ def describe_volumes_modifications(
     :raises Ec2Error: ``InvalidVolume.NotFound``, ``InvalidVolumeModification.NotFound``,
         ``InvalidParameterValue``
     """
-    if named := request.get("VolumeIds"):
-        listing.find(ctx, describe.VOLUMES, named)
+    _check_known(ctx, request.get("VolumeIds", ()))
     page = listing.describe(ctx, MODIFICATIONS, request)
     return page.answer("VolumesModifications", page.views())
+
+
+def _check_known(ctx: Context, named: Sequence[str]) -> None:
+    """Tell a volume that was never modified from one that does not exist."""
+    query = sa.select(Volume.id).where(Volume.id.in_(named), listing.owned(ctx, Volume))
+    known = set(ctx.session.scalars(query))
+    wanted = [text for text in named if ids.is_well_formed("vol", text)]
+    if missing := [text for text in wanted if text not in known]:
+        raise errors.invalid_volume_not_found(missing)
