@@ -55,37 +55,6 @@ def stop(gateway: Rig, one: str) -> None:
 # -- making
 
 
-_BEFORE = (
-    "New-VHD New-VM Set-VMProcessor Set-VMMemory Remove-VMNetworkAdapter Add-VMNetworkAdapter "
-    "Set-VMNetworkAdapterVlan Connect-VMNetworkAdapter Add-VMHardDiskDrive Set-VMFirmware Set-VM "
-    "Start-VM"
-)
-_AFTER = "New-VM Add-VMNetworkAdapter Add-VMHardDiskDrive Set-VM Start-VM"
-
-
-@pytest.mark.parametrize(
-    ("cmdlet", "after"),
-    [
-        *(pytest.param(one, False, id=f"{one} fails") for one in _BEFORE.split()),
-        *(pytest.param(one, True, id=f"{one} did it and fails") for one in _AFTER.split()),
-    ],
-)
-def test_a_launch_that_fails_at_any_call_is_made_anew_and_whole(
-    gateway: Rig, mishaps: Mishaps, cmdlet: str, after: bool
-) -> None:
-    mishaps.fail(f"Hyper-V\\{cmdlet}", "OperationFailed", after=after)
-    (one,) = gateway.launch(1, **ZONE)
-    gateway.wait("running", one)
-    gateway.assert_exactly([one])
-    (vm,) = gateway.vms()
-    (nic,) = vm["nics"]
-    assert (nic["switch"], nic["dhcp_guard"], nic["router_guard"]) == ("ec2gw", "On", "On")
-    assert nic["name"].startswith("eni-")
-    assert vm["disks"] == [ROOT_DISK.format(one)]
-    assert mishaps.pending == 0
-    terminate(gateway, one)
-
-
 def test_a_host_that_speaks_german_is_driven_as_any_other(gateway: Rig, mishaps: Mishaps) -> None:
     one, other = launched(gateway, 2)
     gateway.ask("RebootInstances", InstanceIds=[one])

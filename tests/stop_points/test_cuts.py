@@ -22,9 +22,12 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
+from tests import figures
 from tests.stop_points.trio import Trio
 
 EVERY = int(os.environ.get("EC2GW_STOP_EVERY", "12"))
+BASES = {"api": 100_000, "engine": 200_000, "lab": 300_000}
+"""Where the numbers of each process's runs begin; each may have a worker of its own."""
 IMAGE = "ami-0ec20000000000001"
 
 
@@ -86,9 +89,12 @@ def launch_and_terminate(trio: Trio, run: int) -> None:
 
 @pytest.mark.stop_points
 @pytest.mark.timeout(3000)
-@pytest.mark.parametrize("process", ["api", "engine", "lab"])
+@pytest.mark.parametrize(
+    "process", [pytest.param(one, marks=pytest.mark.xdist_group(one)) for one in BASES]
+)
 def test_no_cut_loses_or_doubles_anything(trio: Trio, process: str) -> None:
-    base = {"api": 100_000, "engine": 200_000, "lab": 300_000}[process]
+    base = BASES[process]
+    began = time.monotonic()
     trio.plan(base, "none", 0)
     launch_and_terminate(trio, base)  # what is done once, such as an account's network, is done
     cuts, whole = 0, 0
@@ -104,4 +110,5 @@ def test_no_cut_loses_or_doubles_anything(trio: Trio, process: str) -> None:
             break
     assert cuts * EVERY > 10
     assert trio.deaths >= cuts
-    print(f"{process}: cut at {cuts} places, nothing lost, nothing doubled")
+    took = time.monotonic() - began
+    figures.tell(f"{process}: cut at {cuts} places in {took:.0f} s, nothing lost, nothing doubled")
