@@ -144,7 +144,7 @@ class Gateway:
         """Run the AWS CLI, answer what its JSON says."""
         program = Path(sys.executable).with_name("aws")
         done = subprocess.run(
-            [str(program), *arguments, "--output", "json", "--no-cli-pager"],
+            [str(program), *arguments, "--output", "json"],
             env={**clean_environment(), **self.environment},
             capture_output=True,
             text=True,
