@@ -73,6 +73,7 @@ def packed(text):
 class Agent:
     def __init__(self, world_port, folder, setup, culture="", silence=120):
         env = dict(os.environ, LAB_PORT=str(world_port), PROXIES=folder, POWERSHELL_TELEMETRY_OPTOUT="1", DOTNET_SYSTEM_GLOBALIZATION_INVARIANT="0" if culture else "1")
+        if culture: env["LC_ALL"] = culture.replace("-", "_") + ".UTF-8"                          # for the lanes, whose threads are not ours
         script = os.path.join(folder, "loader.ps1"); open(script, "w").write(LOADER % ("[Threading.Thread]::CurrentThread.CurrentCulture='%s';" % culture if culture else "", silence))
         t = time.time()
         self.p = subprocess.Popen([PWSH, "-NoLogo", "-NoProfile", "-NonInteractive", "-File", script], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
@@ -247,6 +248,8 @@ def main():
     r = a.ask([c("CimCmdlets\\Get-CimInstance", {"Namespace": "root/virtualization/v2", "ClassName": "Msvm_VirtualSystemManagementService"}, "svc", {"n": "Name:text"}),
                c("CimCmdlets\\Invoke-CimMethod", {"InputObject": {"$ref": "svc", "at": 0}, "MethodName": "GetSummaryInformation", "Arguments": {"RequestedInformation": {"$cim": "uint32[]", "value": [0, 1, 100]}, "SettingData": [{"$ref": "svc"}]}}, "out", {"rv": "ReturnValue:int", "kind": "Kind:text", "flat": "Flat:int"})])
     hold("a WMI method gets numbers of the asked width and live objects in a flat list", r["ok"] and r["results"]["out"] == [{"rv": 0, "kind": "System.UInt32[]", "flat": 1}], r)
+    r = a.ask([c("CimCmdlets\\Get-CimInstance", {"Namespace": "n", "ClassName": "C"}, "svc"), c("CimCmdlets\\Invoke-CimMethod", {"InputObject": {"$ref": "svc", "at": 0}, "MethodName": "M", "Arguments": {"SettingData": [None, "a", [], [None]], "RequestedInformation": {"$cim": "uint32[]", "value": []}, "Nothing": None}}, "out", {"kind": "Kind:text"})]); sent = world.calls[-1][2]["Arguments"]
+    hold("nulls, empty lists and lists of one arrive as they are, also within lists", r["ok"] and sent == {"SettingData": [None, "a", [], [None]], "RequestedInformation": [], "Nothing": None} and r["results"]["out"] == [{"kind": "System.UInt32[]"}], (r, sent))
     for odd in ({"$cim": "boolean", "value": "false"}, {"$cim": "uint32"}, {"$cim": "uint8", "value": 1.5}, {"$cim": "uint8", "value": 300}, {"$cim": "uint8", "value": [1, 2]}, {"$cim": "string", "value": {"$ref": "svc"}}, {"$ref": "svc", "at": -1}, {"$ref": "svc", "at": 1}, {"$ref": "svc", "proprety": "Name"}):
         r = a.ask([c("CimCmdlets\\Get-CimInstance", {"Namespace": "n", "ClassName": "C"}, "svc"), c("CimCmdlets\\Invoke-CimMethod", {"InputObject": {"$ref": "svc", "at": 0}, "MethodName": "M", "Arguments": {"x": odd}})])
         if r["ok"] or r["done"] != 1: hold("an odd value is refused: %r" % (odd,), False, r)

@@ -10,6 +10,7 @@ Source: ec2gw/lab/agent/recorder.py; docs/agent.md, "How it is held true".
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -27,6 +28,9 @@ from tests.agent import plans
 ROOT: Final = Path(__file__).parents[2]
 FRAMES: Final = ROOT / "tests" / "data" / "agent" / "frames.json"
 E2E: Final = ROOT / "tests" / "e2e"
+FAULTS: Final = ROOT / "tests" / "faults"
+ALSO: Final = ("test_snapshot*.py", "test_transfer*.py")
+"""In tests/faults: what no end-to-end test asks of a host."""
 NOT_RECORDED: Final = ("test_bad_requests.py", "test_slow_senders.py", "test_keep_alive.py")
 """End-to-end tests whose requests reach no host."""
 NOT_REPLAYED: Final = ("Agent\\Compress-Journal",)
@@ -51,6 +55,7 @@ def kind(line: Mapping[str, Any]) -> str:
         [call.get("do"), _form(call.get("with")), sorted(call.get("take", {}).items())]
         for call in line["request"]["calls"]
     ]
+    calls = [one for one, _same in itertools.groupby(calls)]  # however often one is repeated
     counts = [[len(rows) for rows in answer["results"].values()]]
     counts = [[min(count, 2) for count in one] for one in counts]
     ended = [answer["ok"], answer.get("stage"), error.get("id", "").split(",")[0], counts]
@@ -101,20 +106,19 @@ def frames(lines: Iterator[dict[str, Any]]) -> list[dict[str, Any]]:
     for line in lines:
         if any(call.get("do") in NOT_REPLAYED for call in line["request"]["calls"]):
             continue
-        if _longest_text(line["request"]) > _LONGEST:
-            continue
         text, its = json.dumps(line, sort_keys=True), kind(line)
+        if len(text) > _LONGEST:
+            continue  # what is long is held by prove.py
         if its not in shortest or len(text) < len(shortest[its]):
             shortest[its] = text
-    return [json.loads(_level(text, {})) for _kind, text in sorted(shortest.items())]
+    return [_levelled(json.loads(text)) for _kind, text in sorted(shortest.items())]
 
 
-def _longest_text(value: Any) -> int:
-    if isinstance(value, dict):
-        return max((_longest_text(one) for one in value.values()), default=0)
-    if isinstance(value, list):
-        return max((_longest_text(one) for one in value), default=0)
-    return len(value) if isinstance(value, str) else 0
+def _levelled(line: dict[str, Any]) -> dict[str, Any]:
+    known: dict[str, str] = {}  # the setup first: many frames have the same one
+    setup = json.loads(_level(json.dumps(line.pop("setup")), known))
+    rest: dict[str, Any] = json.loads(_level(json.dumps(line, sort_keys=True), known))
+    return {**rest, "setup": setup}
 
 
 def shape(found: list[dict[str, Any]]) -> dict[str, Any]:
@@ -151,6 +155,7 @@ def write(held: Mapping[str, Any]) -> None:
 
 def main() -> int:
     tests = sorted(str(one) for one in E2E.glob("test_*.py") if one.name not in NOT_RECORDED)
+    tests += sorted(str(one) for also in ALSO for one in FAULTS.glob(also))
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pytest", "-q", *tests]
         again = ["--last-failed", "--last-failed-no-failures", "none"]

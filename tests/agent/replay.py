@@ -94,7 +94,7 @@ class Frame:
         if do.rpartition("\\")[2] != name:
             self.wrong.append(f"{name} was bound, and {do} was to be")
             return _failed(name)
-        wanted, given = self.here(_sent(expected["with"])), _plain(sent)
+        wanted, given = self.here(_sent(expected["with"])), self.here(_plain(sent))
         kinds = wanted.pop("#kinds", {})
         if given != wanted:
             self.wrong.append(f"{do}: {given} was bound, and {wanted} was to be")
@@ -255,6 +255,8 @@ def replay(
                 "POWERSHELL_TELEMETRY_OPTOUT": "1",
                 "DOTNET_SYSTEM_GLOBALIZATION_INVARIANT": "0" if culture else "1",
             }
+            if culture:  # for the lanes, whose threads are not the script's
+                environment["LC_ALL"] = f"{culture.replace('-', '_')}.UTF-8"
             mine = [one for one in held["frames"] if one["setup"] == number]
             where = str(Path(base) / f"disk-{number}")
             made = [Frame(one, where, sets=version == binding.LABORATORY) for one in mine]
@@ -291,7 +293,11 @@ def _run(
             world.frame = frame
             process.stdin.write(_packed(request(frame.held, number)))
             process.stdin.flush()
-            yield frame, frame.judge(next(told))
+            answer = next(told, None)
+            if answer is None:
+                yield frame, ["the agent ended instead of an answer"]
+                break
+            yield frame, frame.judge(answer)
         process.stdin.close()
         process.wait(_SECONDS)
         watch.cancel()
