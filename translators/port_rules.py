@@ -34,6 +34,10 @@ _PROTOCOLS: Final[Mapping[str, int | None]] = {
     "udp": acl.UDP,
     "icmpv6": 58,
 }
+_QUIET: Final = dt.timedelta(seconds=1)
+_TOGETHER: Final = 50
+"""Members that come and go at once are told to ports together: after a while in which none did, or
+when so many have."""
 _CHECKED_EVERY: Final = dt.timedelta(hours=1)
 _CHECKED_TOGETHER: Final = 50
 _ANY_ADDRESS: Final = "192.0.2.1"
@@ -104,41 +108,47 @@ _ADDRESSES: Final = Statement(
     .join(NetworkInterface, NetworkInterface.key == _Group.interface_key)
     .where(_Group.group_key.in_(_GIVEN))
 )
-
-
-DUE: Final = Statement(
+_DUE: Final = Statement(
     sa.select(InterfaceRules.interface_key, InterfaceRules.wanted, Instance.key)
     .join(NetworkInterface, NetworkInterface.key == InterfaceRules.interface_key)
     .join(Instance, Instance.key == NetworkInterface.instance_key)
     .where(
         InterfaceRules.wanted > InterfaceRules.applied,
+        sa.or_(
+            # A time that is still to come was told by a clock that has been set back.
+            sa.not_(InterfaceRules.changed_at.between(sa.bindparam("since"), sa.bindparam("now"))),
+            InterfaceRules.wanted - InterfaceRules.applied >= _TOGETHER,
+        ),
         Instance.host_key == sa.bindparam("host"),
         Instance.vm_id.is_not(None),
         Instance.phase.not_in(("pending", "shutting-down", "terminated")),
     )
     .order_by(InterfaceRules.changed_at)
 )
-"""Interface, what it wants, and its instance, of a host's ports that are to be seen to."""
 
 
 # -- what is to be seen to
 
 
+def due(session: Session, host_key: int, now: dt.datetime) -> list[tuple[int, int, int]]:
+    """List a host's ports that are to be seen to: interface, what it wants, and its instance."""
+    return _DUE.run(session, {"host": host_key, "since": now - _QUIET, "now": now})
+
+
 def changed(session: Session, group_keys: Collection[int], now: dt.datetime) -> set[int]:
-    """Have the ports of these groups' members seen to; answer the hosts that have work."""
-    _RAISE_MEMBERS.run(session, {"groups": list(group_keys), "now": now})
+    """Have the ports of these groups' members seen to at once; answer the hosts with work."""
+    _RAISE_MEMBERS.run(session, {"groups": list(group_keys), "now": now - _QUIET})
     return _hosts(session)
 
 
-def joined_or_left(session: Session, group_keys: Collection[int], now: dt.datetime) -> set[int]:
+def joined_or_left(session: Session, group_keys: Collection[int], now: dt.datetime) -> None:
     """Have the ports seen to whose rules speak of these groups: who is in them has changed."""
     _RAISE_REFERRING.run(session, {"groups": list(group_keys), "now": now})
-    return _hosts(session)
 
 
 def moved(session: Session, interface_keys: Iterable[int], now: dt.datetime) -> set[int]:
-    """Have these very ports seen to."""
-    _RAISE_LISTED.run(session, {"interfaces": list(interface_keys), "now": now})
+    """Have these very ports seen to at once; answer the hosts with work."""
+    _RAISE_LISTED.run(session, {"interfaces": list(interface_keys), "now": now - _QUIET})
     return _hosts(session)
 
 
@@ -154,7 +164,7 @@ def groups_of(session: Session, interface_key: int) -> list[int]:
 def put_in(
     session: Session, interface_key: int, group_keys: Collection[int], now: dt.datetime
 ) -> set[int]:
-    """Let an interface be in these groups and no others; answer the hosts that have work."""
+    """Let an interface be in these groups and no others; answer the hosts with work."""
     before = set(groups_of(session, interface_key))
     after = set(group_keys)
     if before == after:
@@ -168,8 +178,8 @@ def put_in(
     rows = [{"interface_key": interface_key, "group_key": key} for key in sorted(after - before)]
     if rows:
         session.execute(sa.insert(InterfaceGroup), rows)
-    moved(session, [interface_key], now)
-    return joined_or_left(session, before ^ after, now)
+    joined_or_left(session, before ^ after, now)
+    return moved(session, [interface_key], now)
 
 
 def recheck(session: Session, host_key: int, *, restarted: bool, now: dt.datetime) -> None:

@@ -47,7 +47,7 @@ class Ports:
     def due(self, session: Session, host_key: int) -> list[driven.Due]:
         return [
             driven.Due(key, wanted, driven.vm_lane(instance_key))
-            for key, wanted, instance_key in port_rules.DUE.run(session, {"host": host_key})
+            for key, wanted, instance_key in port_rules.due(session, host_key, _now())
         ]
 
     def load(
@@ -107,6 +107,10 @@ class Ports:
 
     def is_gone(self, session: Session, intent: Intent, now: dt.datetime) -> bool:
         raise NotImplementedError("the step of ports does not ask where its VM is")
+
+
+def _now() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
 
 
 driven.register(Ports())
