@@ -409,6 +409,22 @@ def test_a_volume_is_detached_by_its_id_alone(cloud: Cloud) -> None:
     assert volume(cloud, one).generation == generation + 1
 
 
+def test_a_disk_of_a_launch_is_not_detached_before_it_is_made(cloud: Cloud) -> None:
+    mapping = [{"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 1}}]
+    cloud.run(Placement={"AvailabilityZone": "us-east-1a"}, BlockDeviceMappings=mapping)
+    one = cloud.rows(models.Volume)[-1].id
+    error = refused(cloud, "DetachVolume", VolumeId=one)
+    assert error.message == f"Volume '{one}' is in the 'creating' state."
+
+
+def test_nothing_is_made_before_a_restored_state_knows_its_hosts(cloud: Cloud) -> None:
+    cloud.store.write(
+        lambda session: session.add(models.Deployment(id="d", recovering=True, created_at=NOW))
+    )
+    error = refused(cloud, "CreateVolume", **ZONE, Size=1)
+    assert (error.code, error.status) == ("Unavailable", 503)
+
+
 def test_what_is_not_attached_there_is_not_detached(cloud: Cloud) -> None:
     instance_id, one = attached(cloud)
     other = running(cloud)

@@ -343,7 +343,8 @@ def _release_volumes(session: Session, instance: models.Instance, now: dt.dateti
             continue
         # Of one that never ran, or to which a volume was still on its way, nobody knows whether
         # the disk was made yet.
-        made = volume.state != "creating" and volume.phase != "moving"
+        here = volume.host_key == instance.host_key
+        made = here and volume.state != "creating" and volume.phase != "moving"
         phase: storage.VolumePhase = "available" if made else "creating"
         # In an old state it may be on another instance by now, which that does not know of.
         if volume.delete_on_termination and not recovering.is_on(session):

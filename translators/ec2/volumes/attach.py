@@ -113,7 +113,7 @@ def detach_volume(ctx: Context, request: DetachVolumeRequestTypeDef) -> Result:
     row = find.volume(ctx, request["VolumeId"])
     asked, device = request.get("InstanceId"), request.get("Device")
     instance = find.instance(ctx, asked) if asked else None
-    if row.phase not in find.ATTACHED:
+    if row.phase not in find.ATTACHED or row.state == "creating":  # its instance is not made yet
         raise volume_errors.not_in_use(row.id, row.state)
     instance_id = find.instance_id(ctx, row.instance_key)
     elsewhere = instance is not None and instance.key != row.instance_key

@@ -12,9 +12,10 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from state.models import Deployment, Host, Instance, Volume
+from state import recovering
+from state.models import Host, Instance, Volume
 from state.statements import Statement, listed
-from translators import snapshots
+from translators import errors, snapshots
 from translators.ec2.volumes import volume_errors
 from translators.registry import Context
 from translators.settings import GIB
@@ -43,8 +44,6 @@ _OPEN: Final = Statement(
         Host.zone_letter == sa.bindparam("letter"),
         Host.state == "active",
         Host.reachable,
-        # After a restore disks may be there that the state does not know of.
-        sa.not_(sa.exists().where(Deployment.recovering)),
     )
 )
 _NAMED: Final = Statement(_FREE.where(Host.key.in_(listed("hosts", sa.BigInteger))))
@@ -55,8 +54,10 @@ def choose(ctx: Context, zone: str, size_gib: int, snapshot_key: int | None) -> 
 
     Where that has no room, the file is sent for if it can be.
 
-    :raises Ec2Error: ``InsufficientVolumeCapacity``
+    :raises Ec2Error: ``InsufficientVolumeCapacity``, ``Unavailable``
     """
+    if not recovering.may_place(ctx.session):
+        raise errors.unavailable()  # of what the hosts have the state knows too little
     having: Collection[int] | None = None
     if snapshot_key is not None:
         having = snapshots.hosts_with(ctx.session, [snapshot_key])

@@ -52,6 +52,8 @@ def _send(intent: Intent, sight: Sight) -> Decision:
         return Rest("stayed")
     if intent.carried == "under way":
         return Wait(1.0)
+    if intent.copied:
+        return Wait(1.0, "a snapshot of it is being copied")
     if sight.file is None:
         return Rest("left")
     return attempt(intent, volume.remove(intent.disk.path))
