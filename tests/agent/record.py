@@ -29,7 +29,7 @@ ROOT: Final = Path(__file__).parents[2]
 FRAMES: Final = ROOT / "tests" / "data" / "agent" / "frames.json"
 E2E: Final = ROOT / "tests" / "e2e"
 FAULTS: Final = ROOT / "tests" / "faults"
-ALSO: Final = ("test_snapshot*.py", "test_transfer*.py")
+ALSO: Final = ("test_snapshots.py", "test_transfers.py")
 """In tests/faults: what no end-to-end test asks of a host."""
 NOT_RECORDED: Final = ("test_bad_requests.py", "test_slow_senders.py", "test_keep_alive.py")
 """End-to-end tests whose requests reach no host."""

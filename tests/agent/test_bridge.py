@@ -299,6 +299,23 @@ def test_a_killed_process_is_gone_and_a_setup_that_cannot_be_ends_one(
     assert second.code == 1
 
 
+def test_a_program_that_is_not_there_is_said_at_once(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(lab_agent.POWERSHELL_VARIABLE, "/nowhere/pwsh")
+    with pytest.raises(FileNotFoundError, match="EC2GW_LAB_POWERSHELL: no program /nowhere/pwsh"):
+        lab_agent.powershell(bench.machine)
+
+
+def test_an_endless_first_line_ends_the_process(bench: Bench, twin: Path) -> None:
+    sink = Sink()
+    process = lab_agent.powershell(bench.machine)(agent.PROGRAM, agent.arguments(), {}, sink)
+    for _ in range(40):
+        process.write(b"x" * 32768)
+    sink.wait(lambda it: it.code is not None)
+    assert sink.code == -9
+
+
 def test_a_gateway_runs_an_instance_through_the_bridge(tmp_path: Path, twin: Path) -> None:
     faults = tmp_path / "faults.json"
     faults.write_text('{"pace": 0.02}')

@@ -22,6 +22,8 @@ from ec2gw.lab.door.process import Output
 from ec2gw.lab.powershell import bridge, values
 from ec2gw.winrm import framing
 
+_LONGEST = framing.MAX_LINE + 2
+
 
 class PowerShell:
     """One started PowerShell. The door's `Process`: every method may be called in any thread."""
@@ -102,6 +104,8 @@ class PowerShell:
             self._head.append(bytes(self._begun[: end + 1]))
             del self._begun[: end + 1]
         if len(self._head) < 2:
+            if len(self._begun) > _LONGEST:
+                self.kill()  # it is no agent that is being started
             return b""
         text, setup = self._head
         rest, self._begun = bytes(self._begun), bytearray()
@@ -124,7 +128,7 @@ class PowerShell:
         pipe = self._process.stdout
         assert pipe is not None
         with pipe:
-            for line in iter(pipe.readline, b""):
+            for line in iter(lambda: pipe.readline(_LONGEST), b""):
                 self._output.stdout(self._theirs(line))
         code = self._process.wait()
         self._input.put(None)
@@ -148,5 +152,5 @@ class PowerShell:
         pipe = self._process.stderr
         assert pipe is not None
         with pipe:
-            for piece in iter(pipe.readline, b""):
+            for piece in iter(lambda: pipe.readline(_LONGEST), b""):
                 self._output.stderr(piece)

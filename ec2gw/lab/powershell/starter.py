@@ -6,10 +6,12 @@ Source: docs/laboratory.md, "The agent itself behind the door".
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Final
 
+from ec2gw.lab import agent as agent_room
 from ec2gw.lab.agent.host import LabHost
 from ec2gw.lab.cmdlets.shell import CMDLETS
 from ec2gw.lab.door.process import Output
@@ -23,8 +25,15 @@ class Starter:
     """Starts the agent for one host. What it keeps on a disk is the host's: it stays."""
 
     def __init__(self, host: LabHost, program: str, silence_seconds: float) -> None:
+        """Prepare the folder of the host.
+
+        :raises OSError: there is no such program, or no place for the host's files
+        """
+        found = shutil.which(program)
+        if found is None:
+            raise FileNotFoundError(f"{agent_room.POWERSHELL_VARIABLE}: no program {program}")
         self._host = host
-        self._program = program
+        self._program = found
         folder = Path(tempfile.gettempdir()) / f"ec2gw-lab-{os.getuid()}"
         folder.mkdir(mode=0o700, exist_ok=True)
         if folder.stat().st_uid != os.getuid() or folder.is_symlink():
