@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from benchmarks import cases, measure, processes, seeding, sides, storm
+from benchmarks import cases, measure, processes, rules, seeding, sides, storm
 from benchmarks.cases import Counts
 from benchmarks.report import Row, compared
 from benchmarks.sides import Side
@@ -33,6 +33,8 @@ class Form:
     counts: Counts
     flat: Counts
     storm: int
+    ruled: int
+    """Instances whose rules are changed."""
 
 
 FULL: Final = Form(
@@ -54,6 +56,7 @@ FULL: Final = Form(
     ),
     flat=Counts(one=(400, 400), filter=(60, 60), tag=(100, 100)),
     storm=128,
+    ruled=50,
 )
 QUICK: Final = Form(
     "quick",
@@ -74,6 +77,7 @@ QUICK: Final = Form(
     ),
     flat=Counts(one=(200, 200), filter=(40, 40), tag=(50, 50)),
     storm=64,
+    ruled=20,
 )
 
 
@@ -86,7 +90,7 @@ class Outcome:
     flatness: list[Row] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
-    """What the storm found that was answered and is not so."""
+    """What was answered and is not so: found after the storm, and on the hosts."""
 
     @property
     def rows(self) -> list[Row]:
@@ -96,7 +100,8 @@ class Outcome:
 def run(form: Form, folder: Path, say: Callable[[str], None]) -> Outcome:
     """Measure everything; takes minutes, and the machine should do little else."""
     outcome = Outcome(form)
-    data, few, many, calm = (folder / name for name in ("data", "few", "many", "calm"))
+    names = ("data", "few", "many", "calm", "held")
+    data, few, many, calm, held = (folder / name for name in names)
     say("first start of ec2gw, and the launch that is copied later")
     signer = _first_start(folder, data, outcome)
     for copy in (few, many):
@@ -113,6 +118,11 @@ def run(form: Form, folder: Path, say: Callable[[str], None]) -> Outcome:
         raised = storm.raised(start.side, calm, form.storm)
     outcome.remarks.append(raised.told)
     outcome.lost += raised.wrong
+    say(f"{form.ruled * rules.RULES} rules on {form.ruled} instances")
+    with sides.ec2gw(folder, held) as start:
+        changed = rules.changed(start.side, held, form.ruled)
+    outcome.remarks.append(changed.told)
+    outcome.lost += changed.wrong
     return outcome
 
 
