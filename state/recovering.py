@@ -3,7 +3,7 @@
 Holds the marks alone. What is done about it: `translators.ec2.instances.recovery` for the rows,
 `ec2gw.engine.recovery` for the hosts.
 
-Source: docs/decisions/0012-a-state-that-is-older-than-its-hosts.md.
+Source: docs/decisions/0016-a-state-that-is-older-than-its-hosts.md.
 """
 
 from __future__ import annotations

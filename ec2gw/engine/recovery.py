@@ -2,7 +2,7 @@
 
 Holds no look and writes no row: `translators.ec2.instances.recovery` says what becomes of rows.
 
-Source: docs/decisions/0012-a-state-that-is-older-than-its-hosts.md.
+Source: docs/decisions/0016-a-state-that-is-older-than-its-hosts.md.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A host keeps the epochs of its drivers, and a number that it is told after changes (the beat). One
 that knows a higher one was driven by a later state than ours, which was put back since.
 
-Source: docs/decisions/0012-a-state-that-is-older-than-its-hosts.md.
+Source: docs/decisions/0016-a-state-that-is-older-than-its-hosts.md.
 """
 
 from __future__ import annotations

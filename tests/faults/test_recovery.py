@@ -1,6 +1,6 @@
 """A state that was put back from a copy: it destroys nothing, doubles nothing, and learns the rest.
 
-Source: docs/decisions/0012-a-state-that-is-older-than-its-hosts.md, whose table is walked here.
+Source: docs/decisions/0016-a-state-that-is-older-than-its-hosts.md, whose table is walked here.
 """
 
 from __future__ import annotations

@@ -55,15 +55,15 @@ def rest(trio: Trio, ids: list[str], state: str) -> None:
     trio.until(holds, f"all are {state}")
 
 
-def launch(trio: Trio, token: str) -> Any:
-    """Launch three; while no host is seen, as just after a cut, EC2's clients ask again."""
+def launch(trio: Trio, token: str, count: int = 3) -> Any:
+    """Launch so many; while no host is seen, as just after a cut, EC2's clients ask again."""
     limit = time.monotonic() + 60
     while True:
         try:
             return answered(
                 trio,
                 lambda: trio.ec2.run_instances(
-                    ImageId=IMAGE, MinCount=3, MaxCount=3, ClientToken=token
+                    ImageId=IMAGE, MinCount=count, MaxCount=count, ClientToken=token
                 ),
             )
         except ClientError as error:

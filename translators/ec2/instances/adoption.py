@@ -2,7 +2,7 @@
 
 All or nothing: what cannot be known again whole is left alone, and why is told.
 
-Source: docs/decisions/0012-a-state-that-is-older-than-its-hosts.md.
+Source: docs/decisions/0016-a-state-that-is-older-than-its-hosts.md.
 """
 
 from __future__ import annotations

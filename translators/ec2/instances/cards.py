@@ -3,7 +3,7 @@
 Written when the VM is made, and anew when a start gives it another size; of what the owner changed
 since, the card knows nothing. Hyper-V documents no longest Notes: ours stay below `_LONGEST`.
 
-Source: docs/decisions/0012-a-state-that-is-older-than-its-hosts.md.
+Source: docs/decisions/0016-a-state-that-is-older-than-its-hosts.md.
 """
 
 from __future__ import annotations

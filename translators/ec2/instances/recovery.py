@@ -3,7 +3,7 @@
 Until then nothing changes, here or there. What hosts show is the truth of what is; what they have
 heard, by generations, tells which wishes in the rows are the last ones.
 
-Source: docs/decisions/0012-a-state-that-is-older-than-its-hosts.md.
+Source: docs/decisions/0016-a-state-that-is-older-than-its-hosts.md.
 """
 
 from __future__ import annotations
