@@ -72,10 +72,9 @@ def _location(ctx: Context, instance: Any, device: str) -> int:
     interfaces = ctx.session.scalars(
         sa.select(sa.func.count()).where(NetworkInterface.instance_key == instance.key)
     ).one()
-    most = devices.MOST_ATTACHED
     location = devices.location(device, [other.location for other in others])
-    if len(others) + interfaces >= most or location is None:
-        raise volume_errors.attachment_limit_exceeded(instance.id, most)
+    if len(others) + interfaces >= devices.MOST_ATTACHED or location is None:
+        raise volume_errors.attachment_limit_exceeded()
     return location
 
 

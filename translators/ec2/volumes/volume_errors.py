@@ -13,8 +13,11 @@ def already_attached(volume_id: str) -> Ec2Error:
     return Ec2Error("VolumeInUse", f"{volume_id} is already attached to an instance")
 
 
-def attachment_limit_exceeded(instance_id: str, most: int) -> Ec2Error:
-    message = f"Instance '{instance_id}' has the most attachments that it can have: {most}."
+def attachment_limit_exceeded() -> Ec2Error:
+    message = (
+        "You've exceeded the limit on the number of Amazon EBS volumes or network interfaces that "
+        "can be attached to a single instance."
+    )
     return Ec2Error("AttachmentLimitExceeded", message)
 
 
@@ -47,8 +50,9 @@ def different_zone(volume_id: str, instance_id: str) -> Ec2Error:
 
 def insufficient_volume_capacity() -> Ec2Error:
     message = (
-        "There is not enough capacity to fulfill your EBS volume request. Try to provision a "
-        "volume in a different Availability Zone."
+        "There is not enough capacity to fulfill your EBS volume provision request. You can try to "
+        "provision a different volume type, EBS volume in a different availability zone, or you "
+        "can wait for additional capacity to become available."
     )
     return Ec2Error("InsufficientVolumeCapacity", message, 500)
 
