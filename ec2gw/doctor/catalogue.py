@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from ec2gw.doctor import connections, files, journal, machines, power, states, sweep, way
+from ec2gw.doctor import connections, files, journal, machines, ports, power, states, sweep, way
 from ec2gw.doctor.probe import Probe
 
 _OPEN: Final = (
@@ -57,7 +57,7 @@ _OPEN: Final = (
         "Rules of an adapter go along in a live migration.",
         "derived; Add-VMNetworkAdapterExtendedAcl",
         relied=False,
-        why="it takes a second host, and no rules are set yet",
+        why="it takes a second host; ec2gw looks at the rules again wherever a VM comes to stand",
     ),
 )
 
@@ -67,6 +67,7 @@ PROBES: Final[tuple[Probe, ...]] = (
     *machines.MAKING,
     *states.DISKS,
     *states.RUNNING,
+    *ports.PROBES,
     *power.PROBES,
     *states.OFF,
     *states.LAST,

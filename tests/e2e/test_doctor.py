@@ -29,6 +29,7 @@ from ec2gw.doctor.bench import IN_LABORATORY, Bench, Image, Target
 from ec2gw.doctor.probe import FAILS, HOLDS, UNTRIED, Outcome, Probe
 from ec2gw.doctor.tokens import Tokens
 from ec2gw.engine.lock import FileLock
+from ec2gw.lab.cmdlets import acls
 from ec2gw.lab.console import Console
 from ec2gw.lab.serve import Laboratory, Listen
 from ec2gw.winrm import endpoint
@@ -275,6 +276,22 @@ def test_what_is_only_asked_does_not_make_a_host_unfit(ward: Ward) -> None:
     outcomes = ward.prove(only("saved", "save-off"))
     assert set(failing(outcomes)) == {"saved", "save-off"}
     assert not any(outcomes[name].probe.relied for name in failing(outcomes))
+
+
+def test_a_port_that_forgets_a_rule_is_found_out(
+    ward: Ward, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = acls.acl_object
+
+    def forgetful(session: Any, machine: Any, adapter: Any, acl: Any) -> Any:
+        kept = dataclasses.replace(acl, stateful=False) if acl.protocol == "UDP" else acl
+        return told(session, machine, adapter, kept)
+
+    monkeypatch.setattr(acls, "acl_object", forgetful)
+    outcomes = ward.prove(only("port-rules"))
+    assert failing(outcomes).keys() == {"port-rules"}
+    assert "not listed as they were told" in outcomes["port-rules"].found
+    assert outcomes["clean-up"].verdict == HOLDS
 
 
 # -- what is left behind
