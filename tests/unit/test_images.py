@@ -356,6 +356,24 @@ def test_the_older_form_of_sharing_is_understood(gateway: InProcess) -> None:
     assert gateway.refusal("ModifyImageAttribute", **older)[0] == "InvalidParameterValue"
 
 
+def test_the_name_of_what_changes_may_begin_with_a_capital(gateway: InProcess) -> None:
+    asked: dict[str, Any] = {"ImageId": register(gateway), "Attribute": "Description"}
+    gateway.call("ModifyImageAttribute", Description={"Value": "by Ansible"}, **asked)
+    shown = gateway.call(
+        "DescribeImageAttribute", ImageId=asked["ImageId"], Attribute="description"
+    )
+    assert shown["Description"] == {"Value": "by Ansible"}
+
+
+def test_sharing_said_in_both_forms_at_once_is_said_once(gateway: InProcess) -> None:
+    image_id, friend = register(gateway), gateway.stranger.account_id
+    asked: dict[str, Any] = {"ImageId": image_id, "LaunchPermission": {"Add": [{"UserId": friend}]}}
+    gateway.call("ModifyImageAttribute", UserIds=[friend], **asked)
+    assert permissions(gateway, image_id) == [{"UserId": friend}]
+    refused = gateway.refusal("ModifyImageAttribute", UserIds=[gateway.default.account_id], **asked)
+    assert refused[0] == "InvalidParameterValue"
+
+
 def test_images_are_found_by_who_may_launch_them(gateway: InProcess) -> None:
     mine, theirs = gateway.default.account_id, gateway.stranger.account_id
     share(gateway, register(gateway), {"UserId": theirs})

@@ -212,6 +212,11 @@ def test_a_zone_may_be_asked_for_by_its_id(cloud: Cloud) -> None:
     assert shown["Placement"]["AvailabilityZone"] == "us-east-1c"
 
 
+def test_an_empty_subnet_is_none(cloud: Cloud) -> None:
+    [instance_id] = cloud.run(SubnetId="", Placement={"AvailabilityZone": "us-east-1b"})
+    assert cloud.instance(instance_id).host_key == cloud.hosts["b"]
+
+
 def test_an_address_chooses_its_subnet(cloud: Cloud) -> None:
     [shown] = cloud.seen(*cloud.run(PrivateIpAddress="172.31.33.7"))
     assert shown["Placement"]["AvailabilityZone"] == "us-east-1c"

@@ -90,6 +90,12 @@ def test_the_same_name_is_free_for_others(cloud: InProcess, group_id: str) -> No
         assert cloud.refusal(action, GroupId=made["GroupId"], **asked)[0] == "InvalidGroup.NotFound"
 
 
+def test_an_empty_vpc_is_the_default_one(cloud: InProcess) -> None:
+    [vpc] = cloud.call("DescribeVpcs")["Vpcs"]
+    made = cloud.call("CreateSecurityGroup", GroupName="packer", Description="x", VpcId="")
+    assert shown(cloud, made["GroupId"])["VpcId"] == vpc["VpcId"]
+
+
 def test_a_deleted_group_is_gone_with_its_rules_and_tags(cloud: InProcess, group_id: str) -> None:
     allow(cloud, group_id, tcp())
     for named in (group_id, rules(cloud, group_id)[0]["SecurityGroupRuleId"]):

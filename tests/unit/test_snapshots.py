@@ -113,6 +113,22 @@ def test_a_snapshot_is_its_owners_until_it_is_shared(gateway: InProcess) -> None
     assert gateway.refusal("DescribeSnapshots", by=other, **asked)[0] == "InvalidSnapshot.NotFound"
 
 
+def test_sharing_said_in_both_forms_at_once_is_said_once(gateway: InProcess) -> None:
+    _, snapshot = registered(gateway)
+    friend = gateway.stranger.account_id
+    asked: dict[str, Any] = {
+        "SnapshotId": snapshot,
+        "CreateVolumePermission": {"Add": [{"UserId": friend}]},
+    }
+    gateway.call("ModifySnapshotAttribute", UserIds=[friend], **asked)
+    shown = gateway.call(
+        "DescribeSnapshotAttribute", SnapshotId=snapshot, Attribute="createVolumePermission"
+    )
+    assert shown["CreateVolumePermissions"] == [{"UserId": friend}]
+    refused = gateway.refusal("ModifySnapshotAttribute", GroupNames=["all"], **asked)
+    assert refused[0] == "InvalidParameterValue"
+
+
 def test_tags_show_to_the_owner_alone(gateway: InProcess) -> None:
     _, snapshot = registered(gateway)
     gateway.call("CreateTags", Resources=[snapshot], Tags=[{"Key": "secret", "Value": "1"}])

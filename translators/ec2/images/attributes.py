@@ -150,9 +150,11 @@ def reset_image_attribute(ctx: Context, request: ResetImageAttributeRequestTypeD
 
 def _asked(request: ModifyImageAttributeRequestTypeDef) -> tuple[str | None, _Change | None]:
     """Read the one thing that is to change, in the form of today or the older one."""
-    attribute = request.get("Attribute")
-    if attribute not in (None, "", "description", _PERMISSIONS):
-        raise errors.invalid_parameter_value(attribute, "attribute", "Unknown attribute.")
+    named = request.get("Attribute") or ""
+    # Ansible begins them with a capital.
+    attribute = named[:1].lower() + named[1:]
+    if attribute not in ("", "description", _PERMISSIONS):
+        raise errors.invalid_parameter_value(named, "attribute", "Unknown attribute.")
     described = attribute == "description" or "Description" in request
     permitted = attribute == _PERMISSIONS or "LaunchPermission" in request
     if described and permitted:
@@ -170,6 +172,9 @@ def _change(request: ModifyImageAttributeRequestTypeDef) -> _Change:
     users, groups = request.get("UserIds", ()), request.get("UserGroups", ())
     older = [*({"UserId": one} for one in users), *({"Group": one} for one in groups)]
     operation: str | None = request.get("OperationType")
+    if operation is None:  # Packer says the same in both forms
+        told = [*given.get("Add", ()), *given.get("Remove", ())]
+        older = [one for one in older if one not in told]
     if older and operation not in ("add", "remove"):
         raise errors.invalid_parameter_value(
             operation, "operationType", "Valid values are add and remove."

@@ -111,7 +111,7 @@ def read(ctx: Context, request: RunInstancesRequestTypeDef) -> Launch:
         key_name=request.get("KeyName"),
         zone=placement.get("AvailabilityZone") or None,
         zone_id=placement.get("AvailabilityZoneId") or None,
-        subnet_id=_id(where.get("SubnetId"), "subnet", "subnetId"),
+        subnet_id=_id(where.get("SubnetId") or None, "subnet", "subnetId"),  # Packer says ""
         group_ids=listed,
         group_names=group_names,
         interface_id=interface_id,

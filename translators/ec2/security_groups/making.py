@@ -39,7 +39,7 @@ def create_security_group(ctx: Context, request: CreateSecurityGroupRequestTypeD
     name = request["GroupName"].rstrip(" ")
     _check(name, request["Description"])
     given = tags.from_specifications(request, "security-group")
-    vpc = _vpc(ctx, request.get("VpcId"))
+    vpc = _vpc(ctx, request.get("VpcId") or None)  # Packer says "" for the default one
     taken = sa.select(SecurityGroup.key).where(
         SecurityGroup.vpc_key == vpc.key, SecurityGroup.name == name
     )

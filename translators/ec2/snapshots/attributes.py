@@ -123,6 +123,9 @@ def _asked(request: ModifySnapshotAttributeRequestTypeDef) -> tuple[_Permissions
     users, groups = request.get("UserIds", ()), request.get("GroupNames", ())
     older = [*({"UserId": one} for one in users), *({"Group": one} for one in groups)]
     operation: str | None = request.get("OperationType")
+    if operation is None:  # Packer says the same in both forms
+        told = [*given.get("Add", ()), *given.get("Remove", ())]
+        older = [one for one in older if one not in told]
     if older and operation not in ("add", "remove"):
         raise errors.invalid_parameter_value(
             operation, "operationType", "Valid values are add and remove."
