@@ -27,6 +27,7 @@ from translators.ec2 import network_interfaces
 from translators.ec2.images import refused
 from translators.ec2.instances import refusals
 from translators.ec2.nothing.asking import Nothing
+from translators.ec2.snapshots import refused as snapshots
 from translators.ec2.volumes import refused as volumes
 
 TARGET: Final = Path(__file__).parents[1] / "docs" / "support.md"
@@ -49,6 +50,8 @@ TABLES: Final = {
     "COPY": ("", refused.COPY),
     "IMAGE_ATTRIBUTES": ("", refused.IMAGE_ATTRIBUTES),
     "PERMISSION": ("LaunchPermission.Add[].", refused.PERMISSION),
+    "SNAPSHOT": ("", snapshots.SNAPSHOT),
+    "SNAPSHOT_COPY": ("", snapshots.SNAPSHOT_COPY),
     "VOLUME": ("", volumes.VOLUME),
     "ATTACHMENT": ("", volumes.ATTACHMENT),
     "MODIFICATION": ("", volumes.MODIFICATION),
@@ -62,6 +65,7 @@ SENTENCES: Final = {
     ),
     "'IpPermissions.PrefixListIds'": "`IpPermissions[].PrefixListIds`",
     "'SecurityGroupRule.PrefixListId'": "`SecurityGroupRules[].SecurityGroupRule.PrefixListId`",
+    "'SourceRegion'": "a `SourceRegion` of which no host of this one has the disks",
     "'Architecture'": "`Architecture` that no instance type has",
     "'BlockDeviceMapping.1.Ebs.VolumeSize'": (
         "`BlockDeviceMappings[].Ebs.VolumeSize` larger than a disk that is an image already"

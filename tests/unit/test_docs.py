@@ -116,6 +116,8 @@ OF_TABLES = {
     "COPY": "CopyImage",
     "IMAGE_ATTRIBUTES": "ModifyImageAttribute",
     "PERMISSION": "ModifyImageAttribute",
+    "SNAPSHOT": "CreateSnapshot",
+    "SNAPSHOT_COPY": "CopySnapshot",
     "VOLUME": "CreateVolume",
     "ATTACHMENT": "AttachVolume",
     "MODIFICATION": "ModifyVolume",
@@ -194,7 +196,7 @@ def _something(shape: model.Shape) -> Any:
         return {one.name: _something(one.shape)}
     if shape.item is not None:
         return [_something(shape.item.shape)]
-    return {"boolean": True, "integer": 3, "string": "something"}[shape.kind]
+    return {"boolean": True, "integer": 3, "long": 3, "string": "something"}[shape.kind]
 
 
 @pytest.mark.parametrize("one", LISTS, ids=lambda one: one.name)

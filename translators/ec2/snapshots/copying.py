@@ -5,23 +5,14 @@ Source: EC2 API Reference, CopySnapshot.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from translators import errors, refusals, snapshots, tags, zones
-from translators.ec2.snapshots import creation
-from translators.refusals import Table
+from translators.ec2.snapshots import creation, refused
 from translators.registry import Context, Result, action
 
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import CopySnapshotRequestTypeDef
-
-_REFUSED: Final[Table] = {
-    "CompletionDurationMinutes": (),
-    "DestinationAvailabilityZone": (),
-    "DestinationOutpostArn": (),
-    "Encrypted": (),
-    "KmsKeyId": (),
-}
 
 
 @action("CopySnapshot", changes=True)
@@ -33,7 +24,7 @@ def copy_snapshot(ctx: Context, request: CopySnapshotRequestTypeDef) -> Result:
     :raises Ec2Error: ``InvalidSnapshot.NotFound``, ``IncorrectState``, ``InvalidParameterValue``,
         ``UnsupportedOperation`` also where no host of the region has the disk
     """
-    refusals.check(request, _REFUSED)
+    refusals.check(request, refused.SNAPSHOT_COPY)
     description = creation.checked_description(request.get("Description"))
     given = tags.from_specifications(request, "snapshot")
     region = request["SourceRegion"]

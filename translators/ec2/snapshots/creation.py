@@ -16,8 +16,8 @@ import sqlalchemy as sa
 from state import ids
 from state.models import Instance, Snapshot, Volume
 from translators import errors, filters, refusals, snapshots, tags
+from translators.ec2.snapshots import refused
 from translators.errors import Ec2Error
-from translators.refusals import Table
 from translators.registry import Awaits, Context, Result, action
 
 if TYPE_CHECKING:
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
         SnapshotInfoTypeDef,
     )
 
-_REFUSED: Final[Table] = {"OutpostArn": (), "Location": ("regional",)}
 _DESCRIPTION_CHARACTERS: Final = 255
 _ALIVE: Final = ("running", "rebooting", "starting", "stopping", "stopped")
 """Phases of an instance whose disks hold still when they are told to."""
@@ -55,7 +54,7 @@ def create_snapshot(ctx: Context, request: CreateSnapshotRequestTypeDef) -> Resu
         ``UnsupportedOperation``; after the deadline ``ConcurrentSnapshotLimitExceeded``,
         ``Unavailable``
     """
-    refusals.check(request, _REFUSED)
+    refusals.check(request, refused.SNAPSHOT)
     wanted = snapshots.Wanted(checked_description(request.get("Description")))
     given = tags.from_specifications(request, "snapshot")
     volume = _volume(ctx, request["VolumeId"])
@@ -104,7 +103,7 @@ def create_snapshots(ctx: Context, request: CreateSnapshotsRequestTypeDef) -> Re
         ``IncorrectState``, ``InvalidParameterValue``, ``UnsupportedOperation``; after the
         deadline ``ConcurrentSnapshotLimitExceeded``, ``Unavailable``
     """
-    refusals.check(request, _REFUSED)
+    refusals.check(request, refused.SNAPSHOT)
     wanted = snapshots.Wanted(checked_description(request.get("Description")))
     given = tags.from_specifications(request, "snapshot")
     copies_tags = _copies_tags(request.get("CopyTagsFromSource"))
