@@ -21,6 +21,7 @@ from ec2gw.lab.console import Console
 from state import models, recovering
 from state.store import Store
 from tests.faults.rig import Rig
+from tests.faults.test_moves import carry
 from translators.hyperv import vm
 
 A, B, C = "lab-a", "lab-b", "lab-c"
@@ -76,6 +77,9 @@ class Restored(Rig):
     def done(self, action: str, phase: Any, *ids: str, **request: Any) -> None:
         self.ask(action, InstanceIds=list(ids), **request)
         self.wait(phase, *ids)
+
+    def paths(self) -> list[str]:
+        return [path for host in self.world.snapshot().values() for path in host["files"]]
 
     def ids(self) -> list[str]:
         return [row.id for row in self.rows(models.Instance)]
@@ -333,6 +337,73 @@ def test_a_guest_that_went_off_since_the_copy_is_not_terminated_for_it(gateway: 
     gateway.start()
     gateway.recovered()
     assert gateway.instance(one).phase == "stopped"
+
+
+def test_a_vm_that_moved_since_the_copy_is_followed(gateway: Restored) -> None:
+    gateway.update(models.Host, gateway.hosts["b"], zone_letter="a", state="draining")
+    (one,) = gateway.launched()
+    copy = gateway.copy()
+    gateway.end()
+    carry(gateway, one)
+    gateway.restart(copy)
+    assert gateway.instance(one).phase == "running"
+    assert gateway.instance(one).host_key == gateway.hosts["b"]
+    gateway.done("TerminateInstances", "terminated", one)
+    gateway.assert_exactly([])
+
+
+def test_a_launch_of_the_copy_that_was_cut_short_is_made_anew(gateway: Restored) -> None:
+    gateway.end()
+    (one,) = gateway.launch(1, **ZONE)
+    copy = gateway.copy()
+    gateway.start()
+    gateway.wait("running", one)
+    gateway.end()
+    Console(gateway.world).turn_off(A, one)
+    Console(gateway.world).edit_notes(A, one, "")  # they come last
+    gateway.put_back(copy)
+    gateway.start()
+    gateway.wait("running", one)
+    gateway.assert_exactly([one])
+
+
+def test_a_copy_may_be_put_back_again_and_again(gateway: Restored) -> None:
+    (old,) = gateway.launched()
+    copy = gateway.copy()
+    (young,) = gateway.launched()
+    for _ in range(2):
+        gateway.restart(copy)
+        assert gateway.instance(young).phase == "running"
+        for phase, action in (("stopped", "StopInstances"), ("running", "StartInstances")):
+            more = {"Force": True} if phase == "stopped" else {}
+            gateway.done(action, phase, old, young, **more)
+    gateway.assert_exactly([old, young])
+
+
+def test_a_disk_that_another_instance_has_by_now_is_not_deleted(gateway: Restored) -> None:
+    """In the copy it goes with an instance that was terminated since."""
+    mapping = {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 1, "DeleteOnTermination": True}}
+    (old,) = gateway.launched(BlockDeviceMappings=[mapping])
+    (disk,) = [row.id for row in gateway.rows(models.Volume) if row.device == "/dev/sdf"]
+    copy = gateway.copy()
+
+    def volume() -> models.Volume:
+        (found,) = [row for row in gateway.rows(models.Volume) if row.id == disk]
+        return found
+
+    gateway.ask("DetachVolume", VolumeId=disk)
+    gateway.until(lambda: volume().phase == "available", "it is detached")
+    (young,) = gateway.launched()
+    gateway.ask("AttachVolume", VolumeId=disk, InstanceId=young, Device="/dev/sdf")
+    gateway.until(lambda: volume().phase == "in-use", "it is attached")
+    gateway.done("TerminateInstances", "terminated", old)
+    gateway.done("StopInstances", "stopped", young, Force=True)
+    file = next(path for path in gateway.paths() if disk in path)
+    gateway.restart(copy)
+    assert gateway.instance(old).phase == "terminated"
+    gateway.done("StartInstances", "running", young)
+    assert file in gateway.paths()
+    assert volume().phase == "available"
 
 
 # -- how it is noticed
