@@ -15,7 +15,7 @@ function Write-State([string] $State, [long] $Done, [string] $Why) {
 }
 
 # One request, one connection. The answer's head comes back; its body is left in the stream for whoever wants it.
-function Invoke-Depot([string] $Method, [string[]] $Headers, [System.IO.Stream] $From, [long] $Length, [scriptblock] $Use) {
+function Invoke-Depot([string] $Method, [string[]] $Headers = @(), [System.IO.Stream] $From, [long] $Length, [scriptblock] $Use) {
     $client = [System.Net.Sockets.TcpClient]::new()
     try {
         $client.Connect($depot.DnsSafeHost, $depot.Port)
