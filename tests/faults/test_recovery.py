@@ -328,6 +328,31 @@ def test_what_rests_is_shown_as_its_vm_is_and_nothing_is_started(gateway: Restor
     assert gateway.vm(runs)["state"] == "Off"
 
 
+def test_ports_are_held_to_the_rules_that_the_copy_knows(gateway: Restored) -> None:
+    made = gateway.ask("CreateSecurityGroup", GroupName="web", Description="web")["GroupId"]
+    allow(gateway, made, 443)
+    (one,) = gateway.launched(SecurityGroupIds=[made])
+    own = gateway.address(one)
+
+    def open_ports() -> list[int]:
+        console = Console(gateway.world)
+        asked = ("Inbound", 6, own, "203.0.113.7")
+        return [port for port in (80, 443) if console.would_pass(A, one, *asked, port)]
+
+    gateway.until(lambda: open_ports() == [443], "it is behind its group")
+    copy = gateway.copy()
+    allow(gateway, made, 80)
+    gateway.until(lambda: open_ports() == [80, 443], "more is let in")
+    gateway.restart(copy)
+    gateway.until(lambda: open_ports() == [443], "what the copy does not know is not let in")
+
+
+def allow(gateway: Restored, group_id: str, port: int) -> None:
+    ranges = [{"CidrIp": "0.0.0.0/0"}]
+    rule = {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": ranges}
+    gateway.ask("AuthorizeSecurityGroupIngress", GroupId=group_id, IpPermissions=[rule])
+
+
 def test_a_guest_that_went_off_since_the_copy_is_not_terminated_for_it(gateway: Restored) -> None:
     (one,) = gateway.launched(InstanceInitiatedShutdownBehavior="terminate")
     gateway.end()

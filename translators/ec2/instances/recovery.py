@@ -260,6 +260,11 @@ def _raise_others(
             .where(table.generation < base, table.phase.not_in(working))
             .values(generation=base)
         )
+    # Rules may have changed after the copy: no port is believed to have what it had then.
+    rules = models.InterfaceRules
+    session.execute(
+        sa.update(rules).values(wanted=sa.func.max(rules.wanted + 1, base), changed_at=now)
+    )
     for kind, intent in _working(session, settings, now):
         floor = floors.get(intent.subject, 0)
         if kind.name != "instance" and floor > intent.generation:
