@@ -190,7 +190,7 @@ LAUNCHES = [
         "InvalidBlockDeviceMapping",
         "Volume of size 4GB is smaller than  snapshot 'snap-0ec20000000000001', expect size >= 8GB",
     ),
-    launch("a disk too large", root(VolumeSize=20_000), VALUE, "~too large.* maximum is 16384GiB"),
+    launch("a disk too large", root(VolumeSize=70_000), VALUE, "~too large.* maximum is 65536GiB"),
     launch(
         "a disk of no type",
         root(VolumeType="gp9"),
