@@ -13,7 +13,7 @@ import click
 
 from ec2gw.cli.options import Failed
 
-_MODULES: Final = ("serve", "env", "account", "host", "image", "backup", "doctor")
+_MODULES: Final = ("serve", "env", "account", "host", "image", "snapshot", "backup", "doctor")
 """In the order of the help; `serve` comes first, and is found without importing the others."""
 
 

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ec2gw.auth import accounts
+from ec2gw.cli import snapshot
 from ec2gw.cli.host import address_of
 from ec2gw.cli.opening import Failed, configured, data_option, opened
 from state import ids, models
@@ -129,6 +130,14 @@ def add(
             found = _ask(store, vault, region, file_name)
             whole_gib = judged(found, file_name, int(generation), size_gib)
         click.echo(store.write(lambda session: work(session, whole_gib)))
+
+
+@image.command("list")
+@snapshot.follow_option
+@data_option
+def list_(follow: bool, data: Path | None, file: Path | None) -> None:
+    """List images: how far they are, which hosts have their disks, what holds them up."""
+    snapshot.show(data, file, snapshot.images, follow=follow)
 
 
 def _ask(store: Store, vault: Vault, region: str, file_name: str) -> list[Found]:
