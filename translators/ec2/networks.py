@@ -29,13 +29,19 @@ def _subnet(inner: Filter) -> Filter:
     return lambda ctx, values: sa.and_(NetworkAcl.is_default, of_default(ctx, values))
 
 
+def _associated(own: Filter) -> Filter:
+    """A filter of the ACL itself, where it has associations."""
+    any_subnet = _subnet(lambda ctx, values: sa.true())
+    return lambda ctx, values: sa.and_(own(ctx, values), any_subnet(ctx, values))
+
+
 def _entry(member: str, words: Mapping[Any, str] | None = None) -> Filter:
     return within(NetworkAcl.entries, member, words)
 
 
 ACL_FILTERS: Final[Mapping[str, Filter]] = {
     "association.association-id": _subnet(text(Subnet.network_acl_association_id)),
-    "association.network-acl-id": text(NetworkAcl.id),
+    "association.network-acl-id": _associated(text(NetworkAcl.id)),
     "association.subnet-id": _subnet(text(Subnet.id)),
     "default": flag(NetworkAcl.is_default),
     "entry.cidr": _entry("CidrBlock"),
