@@ -55,7 +55,7 @@ def copy_launch_restore(trio: Trio, run: int, at: int) -> None:
     vms = {vm["id"]: vm["state"] for vm in trio.vms()}
     trio.plan(run, "engine", at)
     trio.put_back(copy)
-    trio.until(lambda: not is_recovering(trio), "the recovery ends")
+    trio.until(lambda: not is_recovering(trio), "the recovery ends", seconds=120)
     trio.plan(run + 50_000, "none", 0)
     assert {vm["id"]: vm["state"] for vm in trio.vms()} == vms
     assert addresses(trio, old + young) == before

@@ -107,7 +107,7 @@ def _plain(card: Card) -> dict[str, Any]:
         if value is not None and value != ()
     }
     plain["launched"] = card.launched.isoformat(timespec="microseconds")
-    if len(str(plain)) > _LONGEST:  # a key pair's name may have 255 letters of any alphabet
+    if len(vm.notes("", "", plain)) > _LONGEST:  # a key pair's name may be long, and odd
         plain.pop("key", None)
     return plain
 
