@@ -10,6 +10,7 @@ from state.secrets import Vault
 from state.store import Store
 from tests.groups import allow, from_group, launch, make, rules, shown, tcp
 from tests.in_process import InProcess
+from translators.ec2.security_groups import making
 from translators.settings import InstanceType, Settings
 
 
@@ -133,6 +134,16 @@ def test_a_group_that_is_needed_stays(cloud: InProcess, group_id: str) -> None:
 def test_a_group_with_an_interface_stays(cloud: InProcess, group_id: str) -> None:
     launch(cloud, group_id)
     assert cloud.refusal("DeleteSecurityGroup", GroupId=group_id)[0] == "DependencyViolation"
+
+
+def test_a_region_has_so_many_groups_and_no_more(
+    cloud: InProcess, group_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(making, "_MOST", 2)
+    asked = {"GroupName": "more", "Description": "more"}
+    assert cloud.refusal("CreateSecurityGroup", **asked)[0] == "SecurityGroupLimitExceeded"
+    cloud.call("DeleteSecurityGroup", GroupId=group_id)
+    assert make(cloud, "more")
 
 
 # -- for a VPC

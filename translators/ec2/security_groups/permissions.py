@@ -225,9 +225,9 @@ def _peers(permission: Mapping[str, Any]) -> Iterator[tuple[_Peer, str | None]]:
 
 def _range(asked: Mapping[str, Any]) -> dict[str, Any]:
     """Read protocol and ports; for ICMP type and code stand in their place."""
-    protocol = _protocol(asked.get("IpProtocol"))
+    name = protocol(asked.get("IpProtocol"))
     first, last = asked.get("FromPort"), asked.get("ToPort")
-    if protocol in _WITH_PORTS:
+    if name in _WITH_PORTS:
         if first is None or last is None:
             raise group_errors.ports_missing()
         for port in (first, last):
@@ -235,8 +235,8 @@ def _range(asked: Mapping[str, Any]) -> dict[str, Any]:
                 raise group_errors.port_out_of_range(port)
         if first > last:
             raise group_errors.ports_reversed(first, last)
-    elif protocol in _WITH_TYPES:
-        if protocol == "icmpv6" and first is None and last is None:
+    elif name in _WITH_TYPES:
+        if name == "icmpv6" and first is None and last is None:
             first = last = _ALL
         if first is None or last is None:
             raise group_errors.type_missing()
@@ -247,10 +247,14 @@ def _range(asked: Mapping[str, Any]) -> dict[str, Any]:
             raise group_errors.type_out_of_range("type", first)
     else:
         first = last = None  # EC2 lets all ports through, whatever is said of them
-    return {"protocol": protocol, "from_port": first, "to_port": last}
+    return {"protocol": name, "from_port": first, "to_port": last}
 
 
-def _protocol(text: str | None) -> str:
+def protocol(text: str | None) -> str:
+    """Check a protocol, and name it the one way it is named.
+
+    :raises Ec2Error: ``MissingParameter``, ``InvalidParameterValue``
+    """
     if not text:
         raise errors.missing_parameter("ipProtocol")
     known = _NUMBERS.get(text.lower())
