@@ -177,7 +177,9 @@ def test_every_simulated_cmdlet_has_a_function_that_parses(tmp_path: Path) -> No
     rows = tables.rows(CMDLETS)
     names = {f"{row['module']}\\{row['name']}" for row in rows}
     assert names == set(CMDLETS), "each is in the tables"
-    assert proxies.write(rows, tmp_path) == len(rows)
+    left = [row for row in rows if row["module"] in proxies.BUILT_IN]
+    assert {row["name"] for row in left} == {"Get-ChildItem"}
+    assert proxies.write(rows, tmp_path) == len(rows) - len(left)
     for module in tmp_path.glob("*/*.psm1"):
         text = module.read_text(encoding="utf-8")
         functions, _, exported = text.rpartition("Export-ModuleMember -Function ")

@@ -36,6 +36,8 @@ _ODD: Final = {
 }
 _NULLABLE: Final = "System.Nullable["
 _OWN: Final = "Agent"
+BUILT_IN: Final = frozenset({"Microsoft.PowerShell.Management", "Microsoft.PowerShell.Utility"})
+"""Modules that every PowerShell has itself: a second one of that name might be loaded instead."""
 _HOME: Final = "Hyper-V"
 """The module that brings the stand-ins of the agent's own functions: every setup loads it."""
 
@@ -81,10 +83,15 @@ function ConvertTo-Sent($Value) {
 def write(
     rows: Iterable[Row], folder: Path, enums: Mapping[str, Mapping[str, Any]] | None = None
 ) -> int:
-    """Write a module per module of the rows below `folder`; answer how many functions."""
+    """Write a module per module of the rows below `folder`; answer how many functions.
+
+    What PowerShell has itself is left to it.
+    """
     names = {name: list(facts["values"]) for name, facts in (enums or {}).items()}
     modules: dict[str, list[Row]] = {}
     for row in rows:
+        if row["module"] in BUILT_IN:
+            continue
         home = _HOME if row["module"] == _OWN else row["module"]
         modules.setdefault(home, []).append(row)
     for module, chosen in modules.items():
