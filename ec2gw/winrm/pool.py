@@ -151,7 +151,9 @@ class HostLink(Host):
             frame = framing.encode(body)
         except framing.TooLarge as error:
             raise host.Faulty(f"{plan.purpose}: {error}") from error
-        return exchange.Exchange(int(str(body["id"])), frame, fenced=fence is not None)
+        # Without a token it changes nothing, so that it may be repeated as a read is.
+        fenced = fence is not None and fence.token is not None
+        return exchange.Exchange(int(str(body["id"])), frame, fenced=fenced)
 
     def _carrier(self, one: exchange.Exchange | None, limit: float) -> worker.Worker:
         """A worker that takes requests, waiting for one.

@@ -154,3 +154,10 @@ def test_a_result_is_named_once_and_before_it_is_used() -> None:
         encode(Call("Toy\\Do", keep="it"), Call("Toy\\Do", keep="it"))
     with pytest.raises(Faulty):
         encode(Call("Toy\\Do", {"Value": Ref("it")}, keep="it"))
+
+
+def test_a_generation_travels_without_a_token_but_never_with_calls() -> None:
+    asked = encode(fence=Fence(None, "i-1", 0))
+    assert asked == {"id": 7, "epoch": 3, "subject": "i-1", "generation": 0, "calls": []}
+    with pytest.raises(Faulty, match="calls under a fence have a token"):
+        encode(Call("Hyper-V\\Get-VM"), fence=Fence(None, "i-1", 0))
