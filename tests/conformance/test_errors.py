@@ -55,6 +55,8 @@ OUR_WORDS = {
     "name_reserved": "as users report it; the list of sightings has it not",
     "no_root_device": "no sighting for images",
     "not_in_use": "the sighting is of an available one",
+    "no_root_volume": "as users report it; the list of sightings has it not",
+    "not_stopped": "no sighting; after the one of an instance that is to run",
     "no_attributes": "as users report it; the list of sightings has it not",
     "on_another_host": "AWS has no hosts to speak of",
     "peer_of_another_kind": "no sighting",

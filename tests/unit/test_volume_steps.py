@@ -25,7 +25,14 @@ ROOT = "C:\\ec2gw"
 PATH = Path(f"volumes/{ID}.vhdx")
 WHOLE = f"c:\\EC2GW\\volumes\\{ID}.vhdx"
 CHECKPOINTED = f"C:\\ec2gw\\volumes\\{ID}_1B4C2D3E-0000-4111-8222-933344445555.avhdx"
-MACHINE = Machine(host_key=1, vm_id=GUID, leaving=False, checkpointed=False, taken=frozenset({6}))
+MACHINE = Machine(
+    host_key=1,
+    vm_id=GUID,
+    leaving=False,
+    checkpointed=False,
+    taken=frozenset({6}),
+    generation=2,
+)
 INTENT = Intent(
     key=1,
     id=ID,
@@ -39,7 +46,8 @@ INTENT = Intent(
     root=ROOT,
     disk=drive.Disk(PATH, None, 5 * GIB),
     maximum_iops=3000,
-    location=5,
+    place=drive.Place("SCSI", 5),
+    is_root=False,
     machine=MACHINE,
     copied=False,
     written=False,
@@ -196,6 +204,35 @@ def test_what_is_not_attached_for_good_is_free_again_and_what_passes_is_tried_fo
     assert found(ours.attach(hopeless, sight())) == "not-attached"
     busy = tried(on("attaching"), "attach-volume", 500, BUSY)
     assert purpose(ours.attach(busy, sight())) == "attach-volume"
+
+
+def root(generation: int) -> Intent:
+    place = drive.Place("IDE" if generation == 1 else "SCSI", 0)
+    at = machine(generation=generation)
+    return on("attaching", is_root=True, place=place, machine=at)
+
+
+def test_a_root_disk_is_attached_while_its_vm_is_off_and_then_booted_from() -> None:
+    there = sight((0, WHOLE), state="Off")
+    assert isinstance(ours.attach(root(2), sight(state="Running")), steps.Wait)
+    assert purpose(ours.attach(root(2), sight(state="Off"))) == "attach-volume"
+    assert ours.attach(root(2), there) == steps.Do(volume.boot_from(GUID, drive.Place("SCSI", 0)))
+    told = steps.Last("boot-volume", NOW, ran=True)
+    done = dataclasses.replace(root(2), tried={"boot-volume": told})
+    assert found(ours.attach(done, there)) == "attached"
+    lost = dataclasses.replace(told, ran=None, at=NOW - dt.timedelta(minutes=1))
+    unheard = dataclasses.replace(root(2), tried={"boot-volume": lost})
+    assert purpose(ours.attach(unheard, there)) == "boot-volume"
+
+
+def test_firmware_of_the_first_generation_boots_from_the_first_disk_by_itself() -> None:
+    there = sight((0, WHOLE), state="Off", controller="IDE")
+    assert found(ours.attach(root(1), there)) == "attached"
+
+
+def test_a_root_place_that_somebody_took_is_no_place_for_a_root_disk() -> None:
+    theirs = sight((0, "D:\\theirs.vhdx"), state="Off")
+    assert found(ours.attach(root(2), theirs)) == "not-attached"
 
 
 # -- detached

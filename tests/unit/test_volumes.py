@@ -442,6 +442,38 @@ def test_what_is_not_attached_there_is_not_detached(cloud: Cloud) -> None:
     assert error.code == "OperationNotPermitted"
 
 
+def test_a_root_volume_leaves_a_stopped_instance_which_does_not_start_without_it(
+    cloud: Cloud,
+) -> None:
+    instance_id = running(cloud)
+    root = cloud.rows(models.Volume)[0].id
+    key = cloud.instance(instance_id).key
+    cloud.update(models.Instance, key, phase="stopped")
+    assert cloud.call("DetachVolume", VolumeId=root)["State"] == "detaching"
+    row = volume(cloud, root)
+    assert row.file_name == f"instances/{instance_id}/root.vhdx"
+    error = refused(cloud, "StartInstances", InstanceIds=[instance_id])
+    assert (error.code, error.message) == (
+        "InvalidParameterValue",
+        f"Invalid value '{instance_id}' for instanceId. "
+        "Instance does not have a volume attached at root (/dev/sda1)",
+    )
+    cloud.update(models.Volume, row.key, instance_key=None, **storage.entered("available"))
+    back = {"VolumeId": root, "InstanceId": instance_id, "Device": "/dev/sda1"}
+    cloud.update(models.Instance, key, phase="running")
+    error = refused(cloud, "AttachVolume", **back)
+    assert (error.code, error.message) == (
+        "IncorrectState",
+        f"Instance '{instance_id}' is not 'stopped'.",
+    )
+    cloud.update(models.Instance, key, phase="stopped")
+    cloud.call("AttachVolume", **back)
+    assert (volume(cloud, root).location, volume(cloud, root).phase) == (None, "attaching")
+    assert refused(cloud, "StartInstances", InstanceIds=[instance_id]).status == 400
+    found(cloud, root, "in-use")
+    cloud.call("StartInstances", InstanceIds=[instance_id])
+
+
 # -- modify
 
 

@@ -83,6 +83,17 @@ def clear(vm_id: str, place: Place) -> Plan:
     return Plan("clear-drive", plan.calls, changes=True)
 
 
+def boot_from(vm_id: str, place: Place) -> Plan:
+    """Let a second-generation VM boot from the disk there: its firmware forgot the one before."""
+    fetch, drive_there = _fetch(vm_id, place)
+    firmware: dict[str, Argument] = {"VM": Ref("vm"), "FirstBootDevice": Ref("drive", at=0)}
+    return Plan(
+        "boot-volume",
+        (fetch, drive_there, Call("Hyper-V\\Set-VMFirmware", firmware)),
+        changes=True,
+    )
+
+
 def throttle(vm_id: str, place: Place, maximum_iops: int) -> Plan:
     """Let the disk there do so many I/O of 8 KB a second; 0: as many as it can."""
     return _on_drive(
@@ -114,15 +125,18 @@ def _on_drive(
     more: dict[str, Argument],
 ) -> Plan:
     """A call on the drive at a place, fetched within the same plan."""
+    change = Call(cmdlet, {"VMHardDiskDrive": Ref("drive", at=0), **more})
+    return Plan(purpose, (*_fetch(vm_id, place), change), changes=True)
+
+
+def _fetch(vm_id: str, place: Place) -> tuple[Call, Call]:
     where: dict[str, Argument] = {
         "VM": Ref("vm"),
         "ControllerType": place.controller,
         "ControllerNumber": place.number,
         "ControllerLocation": place.location,
     }
-    calls = (
+    return (
         Call("Hyper-V\\Get-VM", {"Id": vm_id}, keep="vm"),
         Call("Hyper-V\\Get-VMHardDiskDrive", where, keep="drive"),
-        Call(cmdlet, {"VMHardDiskDrive": Ref("drive", at=0), **more}),
     )
-    return Plan(purpose, calls, changes=True)

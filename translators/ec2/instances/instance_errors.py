@@ -134,6 +134,14 @@ def multiple_attributes(names: Collection[str]) -> Ec2Error:
     return Ec2Error("InvalidParameterCombination", message)
 
 
+def no_root_volume(instance_id: str, device: str) -> Ec2Error:
+    message = (
+        f"Invalid value '{instance_id}' for instanceId. "
+        f"Instance does not have a volume attached at root ({device})"
+    )
+    return Ec2Error("InvalidParameterValue", message)
+
+
 def not_an_instance_id(text: str) -> Ec2Error:
     if text.startswith("i-"):
         return errors.invalid_instance_id_malformed(text)

@@ -168,7 +168,7 @@ def load(session: Session, key: int, settings: Settings, now: dt.datetime) -> In
             ),
         ),
         carried=_carried(session, instance, image, volumes),
-        keeps_disk=volume is not None and not volume.delete_on_termination,
+        keeps_disk=instance.phase == "shutting-down" and _keeps_disk(session, instance),
         in_snapshot=needs.in_snapshot(session, key),
         awaits_off=needs.awaits_off(session, key),
         attempt=driven.attempt(session, "instance", key),
@@ -187,6 +187,20 @@ def _carried(
     parents = {image.snapshot_key, *(one.snapshot_key for one in volumes)}
     keys = [one for one in parents if one is not None]
     return snapshots.carried(session, keys, instance.host_key)
+
+
+def _keeps_disk(session: Session, instance: models.Instance) -> bool:
+    """Whether a disk in the instance's folder outlives it, whoever has that disk now."""
+    volume = models.Volume
+    mine = sa.and_(volume.instance_key == instance.key, sa.not_(volume.file_name.contains("/")))
+    there = volume.file_name.startswith(f"{vm.INSTANCES.segments}/{instance.id}/")
+    stays = sa.or_(
+        volume.instance_key.is_(None),
+        volume.instance_key != instance.key,
+        sa.not_(volume.delete_on_termination),
+    )
+    query = sa.select(volume.key).where(sa.or_(mine, there), stays).limit(1)
+    return session.scalar(query) is not None
 
 
 def _disk_bytes(volume: models.Volume | None, parent_gib: int) -> int | None:

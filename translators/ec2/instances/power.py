@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from state import lifecycle
-from state.models import Instance
+from state.models import Instance, Volume
 from translators import errors, listing
 from translators.ec2.instances import instance_errors, placement, views
 from translators.ec2.instances.describe import RESOURCE
@@ -46,11 +46,13 @@ def start_instances(ctx: Context, request: StartInstancesRequestTypeDef) -> Resu
 
     A host out of reach is no obstacle: the instance starts when it is back.
 
-    :raises Ec2Error: ``IncorrectInstanceState``, ``InsufficientInstanceCapacity``
+    :raises Ec2Error: ``IncorrectInstanceState``, ``InsufficientInstanceCapacity``,
+        ``InvalidParameterValue`` for one without its root volume
     """
     rows = _find(ctx, request["InstanceIds"])
     moves = _ask(rows, "start")
     starting = [row for row, phase in moves if phase != row.phase]
+    _check_roots(ctx, starting)
     needs = [(row.host_key, placement.Need(row.processors, row.memory_bytes)) for row in starting]
     if not placement.can_start(ctx, needs):
         raise errors.insufficient_capacity()
@@ -133,7 +135,13 @@ _ROWS: Final = sa.select(
     Instance.memory_bytes,
     Instance.disable_api_stop,
     Instance.disable_api_termination,
+    Instance.root_device_name,
 ).where(Instance.key.in_(sa.bindparam("keys", expanding=True)))
+_ROOTS: Final = sa.select(Volume.instance_key).where(
+    Volume.instance_key.in_(sa.bindparam("keys", expanding=True)),
+    Volume.location.is_(None),
+    Volume.phase == "in-use",
+)
 _MOVE: Final = (
     sa.update(Instance)
     .where(Instance.key.in_(sa.bindparam("keys", expanding=True)))
@@ -151,6 +159,15 @@ def _find(ctx: Context, wanted: Sequence[str]) -> list[Any]:
     rows = ctx.session.connection().execute(_ROWS, {"keys": keys})
     found = {row.key: row for row in rows}
     return [found[key] for key in keys]
+
+
+def _check_roots(ctx: Context, rows: Sequence[Any]) -> None:
+    """Refuse to start an instance whose root volume was taken away."""
+    keys = [row.key for row in rows]
+    there = set(ctx.session.connection().scalars(_ROOTS, {"keys": keys}))
+    for row in rows:
+        if row.key not in there:
+            raise instance_errors.no_root_volume(row.id, row.root_device_name)
 
 
 def _ask(rows: Sequence[Any], verb: lifecycle.Ask) -> _Moves:

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from state import storage
-from state.models import NetworkInterface, Snapshot, Volume
+from state.models import Instance, NetworkInterface, Snapshot, Volume
 from translators import devices, refusals, snapshots, transfers
-from translators.ec2.volumes import describe, find, refused, volume_errors
+from translators.ec2.volumes import describe, find, intents, refused, volume_errors
 from translators.ec2.volumes.create import change
 from translators.registry import Context, Result, action
 
@@ -47,6 +47,8 @@ def attach_volume(ctx: Context, request: AttachVolumeRequestTypeDef) -> Result:
     if instance.phase not in _TAKES_DISKS:
         raise volume_errors.not_running(instance.id)
     location = _location(ctx, instance, device)
+    if location is None and instance.phase != "stopped":
+        raise volume_errors.not_stopped(instance.id)
     phase = _way(ctx, row, instance)
     change(
         ctx,
@@ -63,8 +65,8 @@ def attach_volume(ctx: Context, request: AttachVolumeRequestTypeDef) -> Result:
     return _answer(ctx, row.key, instance.id)
 
 
-def _location(ctx: Context, instance: Any, device: str) -> int:
-    """Find a place for the device on the VM's controller."""
+def _location(ctx: Context, instance: Any, device: str) -> int | None:
+    """Find a place for the device on the VM's controller; None: that of the root disk."""
     query = sa.select(Volume.device, Volume.location).where(Volume.instance_key == instance.key)
     others = ctx.session.execute(query).all()
     if any(devices.same(other.device) == devices.same(device) for other in others):
@@ -75,7 +77,7 @@ def _location(ctx: Context, instance: Any, device: str) -> int:
     location = devices.location(device, [other.location for other in others])
     if len(others) + interfaces >= devices.MOST_ATTACHED or location is None:
         raise volume_errors.attachment_limit_exceeded()
-    return location
+    return None if devices.same(device) == devices.same(instance.root_device_name) else location
 
 
 def _way(ctx: Context, row: Any, instance: Any) -> storage.VolumePhase:
@@ -118,12 +120,21 @@ def detach_volume(ctx: Context, request: DetachVolumeRequestTypeDef) -> Result:
     elsewhere = instance is not None and instance.key != row.instance_key
     if elsewhere or (device and devices.same(device) != devices.same(row.device)):
         raise volume_errors.not_attached_there(row.id, asked or instance_id, device)
-    if row.location is None:
+    if row.location is None and _phase(ctx, row.instance_key) != "stopped":
         raise volume_errors.root_in_use(row.id, instance_id)
     force = bool(request.get("Force"))
     if row.phase != "detaching" or (force and not row.force):
-        change(ctx, row, force=force, **storage.entered("detaching"))
+        # By a bare name a file is found through its instance, which it has no more after this.
+        path = intents.path_of(row, instance_id).segments
+        change(ctx, row, force=force, file_name=path, **storage.entered("detaching"))
     return _answer(ctx, row.key, instance_id)
+
+
+def _phase(ctx: Context, instance_key: int) -> str:
+    phase: str = ctx.session.scalars(
+        sa.select(Instance.phase).where(Instance.key == instance_key)
+    ).one()
+    return phase
 
 
 def _answer(ctx: Context, key: int, instance_id: str) -> Result:

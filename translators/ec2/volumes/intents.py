@@ -56,6 +56,8 @@ class Machine:
     """A checkpoint of ours holds its disks still."""
     taken: frozenset[int]
     """Places that other volumes have, or are to have."""
+    generation: int
+    """Of the VM: it says where a root disk is, and whether the firmware has to be told of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +68,10 @@ class Intent(driven.Intent):
     root: str
     disk: drive.Disk
     maximum_iops: int
-    location: int | None
+    place: drive.Place | None
+    """Where it is, or is to be, in its instance's VM."""
+    is_root: bool
+    """Its instance boots from it."""
     machine: Machine | None
     copied: bool
     """A snapshot of it is being made from its very file."""
@@ -140,7 +145,8 @@ class Volumes:
             maximum_iops=volume_types.normalised_iops(
                 row.type, row.size_gib, row.iops, row.throughput
             ),
-            location=row.location,
+            place=_place(row, instance) if instance else None,
+            is_root=instance is not None and row.location is None,
             machine=_machine(session, row, instance) if instance else None,
             copied=needs.busy_volume(session, key),
             written=row.written,
@@ -249,6 +255,12 @@ def forget(session: Session, key: int) -> None:
     session.execute(sa.delete(Volume).where(Volume.key == key))
 
 
+def _place(row: Volume, instance: Instance) -> drive.Place:
+    if row.location is not None:
+        return drive.Place("SCSI", row.location)
+    return drive.Place("IDE" if instance.vm_generation == 1 else "SCSI", 0)
+
+
 def _machine(session: Session, row: Volume, instance: Instance) -> Machine:
     others = session.scalars(
         sa.select(Volume.location).where(
@@ -261,6 +273,7 @@ def _machine(session: Session, row: Volume, instance: Instance) -> Machine:
         leaving=instance.phase in ("shutting-down", "terminated"),
         checkpointed=needs.checkpointed(session, instance.key),
         taken=frozenset(one for one in others if one is not None),
+        generation=instance.vm_generation,
     )
 
 

@@ -62,11 +62,7 @@ def choose(ctx: Context, zone: str, size_gib: int, snapshot_key: int | None) -> 
     if snapshot_key is not None:
         having = snapshots.hosts_with(ctx.session, [snapshot_key])
     asked = {"region": ctx.region, "letter": zone.removeprefix(ctx.region)}
-    rooms = [
-        (free, -key)
-        for key, free in _OPEN.run(ctx.session, asked)
-        if free >= size_gib * GIB
-    ]
+    rooms = [(free, -key) for key, free in _OPEN.run(ctx.session, asked) if free >= size_gib * GIB]
     near = [one for one in rooms if having is None or -one[1] in having]
     if not near and (not rooms or ctx.settings.depot is None):
         raise volume_errors.insufficient_volume_capacity()

@@ -9,7 +9,7 @@ from typing import Final
 
 from translators import devices
 from translators.driven import Intent as AnyIntent
-from translators.ec2.volumes.intents import Intent, Sight
+from translators.ec2.volumes.intents import Intent, Machine, Sight
 from translators.hyperv import drive, vm, volume
 from translators.hyperv.host import HostFault, Plan
 from translators.steps import Decision, Do, Last, Note, Rest, Wait, step
@@ -62,22 +62,22 @@ def _send(intent: Intent, sight: Sight) -> Decision:
 @step("volume", "attaching")
 def attach(intent: Intent, sight: Sight) -> Decision:
     """See the disk in its place on the VM; half an attachment there is cleared first."""
-    if intent.machine is None or intent.location is None:
+    if intent.machine is None or intent.place is None:
         return Rest("not-attached")
     if intent.machine.leaving:
         return Wait(1.0)
     if sight.vm is None:
         return Wait(1.0, "its VM is not on its host")
-    place = drive.Place("SCSI", intent.location)
+    place = intent.place
     at = {one.place: one for one in sight.drives}
     mine = _mine(intent, sight)
     if mine is not None and mine.place == place:
-        return Rest("attached")
+        return _boots(intent, intent.machine, sight.vm)
     if intent.copied:
         return Wait(1.0, "a snapshot of it is being copied")
     if intent.machine.checkpointed:
         return Wait(1.0, "a checkpoint holds the disks of its instance")
-    if _in_transition(sight.vm):
+    if _in_transition(sight.vm) or (intent.is_root and sight.vm.state not in vm.OFF_STATES):
         return Wait(0.5)
     failed = Rest("not-attached")
     if mine is not None:  # somebody put it where we do not look for it
@@ -87,9 +87,19 @@ def attach(intent: Intent, sight: Sight) -> Decision:
     if place in at:  # of an administrator's making
         used = {one.place.location for one in sight.drives if one.place.controller == "SCSI"}
         other = devices.location("", intent.machine.taken | used)
-        return Note({"location": other}) if other is not None else failed
+        return Note({"location": other}) if other is not None and not intent.is_root else failed
     plan = volume.attach(sight.vm.id, place, intent.disk.path, intent.maximum_iops)
     return attempt(intent, plan, failed)
+
+
+def _boots(intent: Intent, machine: Machine, seen: vm.Vm) -> Decision:
+    """See to it that a VM boots from its root disk; a look does not show that."""
+    if not intent.is_root or machine.generation == 1 or intent.place is None:
+        return Rest("attached")
+    last = intent.tried.get("boot-volume")
+    if last is not None and last.ran and last.error is None:
+        return Rest("attached")
+    return attempt(intent, volume.boot_from(seen.id, intent.place))
 
 
 @step("volume", "detaching")

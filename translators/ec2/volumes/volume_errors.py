@@ -104,6 +104,10 @@ def not_running(instance_id: str) -> Ec2Error:
     return Ec2Error("IncorrectState", f"Instance '{instance_id}' is not 'running'.")
 
 
+def not_stopped(instance_id: str) -> Ec2Error:
+    return Ec2Error("IncorrectState", f"Instance '{instance_id}' is not 'stopped'.")
+
+
 def on_another_host(volume_id: str, instance_id: str) -> Ec2Error:
     """Not EC2's: there every volume is within reach of every instance of its zone."""
     message = (
