@@ -57,11 +57,10 @@ def below(trio: Trio, folder: str) -> dict[str, dict[str, Any]]:
     }
 
 
-def image_of(trio: Trio, name: str) -> dict[str, Any]:
+def image_of(trio: Trio, name: str) -> dict[str, Any] | None:
     by = [{"Name": "name", "Values": [name]}]
     found = answered(trio, lambda: trio.ec2.describe_images(Owners=["self"], Filters=by))
-    [image] = found["Images"]
-    return dict(image)
+    return next((dict(one) for one in found["Images"]), None)
 
 
 def snapshots(trio: Trio) -> list[dict[str, Any]]:
@@ -111,8 +110,17 @@ def live(trio: Trio, instance_id: str, run: int) -> None:
     console.guest_writes(HOST, instance_id, f"before-{run}", mib=1)
     told = made(trio, instance_id, f"image {run}")
     console.guest_writes(HOST, instance_id, f"after-{run}", mib=1)
-    trio.until(lambda: image_of(trio, f"image {run}")["State"] == "available", "it is made")
-    image = image_of(trio, f"image {run}")
+    image: dict[str, Any] = {}
+
+    def available() -> bool:
+        found = image_of(trio, f"image {run}")
+        if found is None:  # its moment was not fixed in time, which nobody was left to be told
+            made(trio, instance_id, f"image {run}")
+            return False
+        image.update(found)
+        return bool(found["State"] == "available")
+
+    trio.until(available, "it is made", 80)
     assert [one["State"] for one in snapshots(trio)] == ["completed"]
     trio.until(lambda: nothing_in_between(trio), "its checkpoint is merged")
     [snapshot] = [one["SnapshotId"] for one in snapshots(trio)]

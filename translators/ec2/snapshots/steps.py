@@ -3,7 +3,7 @@
 A point in time is a checkpoint of the whole VM, one at a time; all snapshots of one moment share
 it. While it is there the copies are made, then it is removed and its disks merge.
 
-Source: docs/decisions/0016-snapshots-are-flat-copies.md; EBS User Guide, "Create snapshots".
+Source: docs/decisions/0019-snapshots-are-flat-copies.md; EBS User Guide, "Create snapshots".
 """
 
 from __future__ import annotations
