@@ -113,6 +113,7 @@ def test_so_many_values_are_refused_by_every_list(still: World) -> None:
 # -- ids
 
 NO_IDS: Final = {
+    "AssociatedSubnetIds": "refused whatever it is",
     "AvailabilityZoneId": "zones have names of another form",
     "DestinationAvailabilityZoneId": "refused whatever it is",
     "MetricCategoryIds": "refused whatever it is",
