@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from ec2gw.engine import driver, links, recovery, standing, wake
 from state import models, secrets, store
 from translators.ec2.instances import intents
+from translators.ec2.snapshots import outcomes
 from translators.settings import Settings
 
 _log = logging.getLogger("ec2gw.engine")
@@ -109,6 +110,7 @@ class Engine:
         gone = self._state.write(lambda session: intents.forget(session, before))
         if gone:
             _log.info("terminated-forgotten", extra={"instances": gone})
+        self._state.write(outcomes.sweep)
 
     def _ring(self, host_keys: set[int]) -> None:
         for key in host_keys:

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 
-from state import models
+from state import models, needs
 from state.secrets import Vault
 from state.store import Store
 from tests.in_process import InProcess
 from tests.launches import NOW
 from translators import snapshots
+from translators.ec2.snapshots import outcomes
 from translators.settings import Settings
 
 LAUNCH: dict[str, Any] = {"MinCount": 1, "MaxCount": 1, "InstanceType": "t3.micro"}
@@ -178,6 +179,36 @@ def test_a_deleted_snapshot_stays_for_the_children_of_its_disk(gateway: InProces
         [volume] = session.scalars(sa.select(models.Volume)).all()
         kept = session.get_one(models.Snapshot, volume.snapshot_key)
         assert (kept.id, kept.phase) == (snapshot, "deleting")
+
+
+def test_an_operators_disk_is_forgotten_with_its_last_child(gateway: InProcess) -> None:
+    image, snapshot = registered(gateway)
+    gateway.call("RunInstances", ImageId=image, **LAUNCH)
+    gateway.call("DeregisterImage", ImageId=image, DeleteAssociatedSnapshots=True)
+
+    def kept() -> list[str]:
+        with gateway.store.read() as session:
+            return list(session.scalars(sa.select(models.Snapshot.id)))
+
+    assert gateway.store.write(outcomes.sweep) == 0
+    assert snapshot in kept()
+    gateway.store.write(lambda session: session.execute(sa.delete(models.Volume)))
+    assert gateway.store.write(outcomes.sweep) == 1
+    assert snapshot not in kept()
+
+
+def test_copies_share_a_file_that_goes_with_the_last_of_them(gateway: InProcess) -> None:
+    _, snapshot = registered(gateway)
+    copied = gateway.call("CopySnapshot", SourceRegion="us-east-1", SourceSnapshotId=snapshot)
+    with gateway.store.read() as session:
+        keys = dict(session.execute(sa.select(models.Snapshot.id, models.Snapshot.key)).all())
+        first, second = keys[snapshot], keys[copied["SnapshotId"]]
+        assert needs.sharer(session, first) == second
+        assert needs.sharer(session, second) == first
+    code, _, _ = gateway.refusal(
+        "CopySnapshot", SourceRegion="nowhere-1", SourceSnapshotId=snapshot
+    )
+    assert code == "InvalidParameterValue"
 
 
 def test_an_image_of_an_unfinished_snapshot_is_refused(gateway: InProcess) -> None:
