@@ -11,7 +11,6 @@ import json
 import os
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -24,6 +23,7 @@ from ec2gw import config, inventory
 from ec2gw.lab.world import World
 from state import copies, recovering
 from state.store import Store
+from tests.stop_points import nursery
 
 
 class Trio:
@@ -43,7 +43,8 @@ class Trio:
         }
         self._log = (folder / "processes.log").open("ab")
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._processes: dict[str, subprocess.Popen[bytes]] = {}
+        self._nursery = nursery.Nursery()
+        self._processes: dict[str, nursery.Nursling] = {}
         (self.data / "run").mkdir(mode=0o700, parents=True)
         resolved = config.load(
             None, {}, {"data": str(self.data), "settings.survey_shortest_seconds": 0.3}
@@ -72,20 +73,13 @@ class Trio:
         self.until((self.data / "run" / "engine.ready").exists, "the engine is ready")
 
     def _start(self, name: str) -> None:
-        data = str(self.data)
-        descriptor = self._listener.fileno()
-        arguments = {
-            "lab": ["ec2gw.lab.serve", "--data", data, "--listen", "127.0.0.1:0"],
-            "engine": ["ec2gw.engine", "--data", data],
-            "api": ["ec2gw.serve_api", "--data", data, "--socket", str(descriptor)],
-        }[name]
-        self._processes[name] = subprocess.Popen(
-            [sys.executable, "-m", *arguments],
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            stdout=self._log,
-            stderr=self._log,
-            pass_fds=(descriptor,),
+        more = {"lab": ["--listen", "127.0.0.1:0"], "engine": [], "api": ["--socket", "{0}"]}
+        self._processes[name] = self._nursery.start(
+            name,
+            ["--data", str(self.data), *more[name]],
+            self._environment,
+            self._log.fileno(),
+            self._listener.fileno(),
         )
 
     def tend(self) -> None:
@@ -170,7 +164,8 @@ class Trio:
                 process.wait(10)
             except subprocess.TimeoutExpired:
                 process.kill()
-                process.wait()
+                process.wait(10)
+        self._nursery.close()
         self.world.close()
         self.ec2.close()
         self._listener.close()
