@@ -23,11 +23,7 @@ from translators.hyperv import allowed
 
 RENEW = "renew them: scripts/test record-frames"
 TWIN = [sys.executable, "-m", "tests.agent.twin"]
-UNMET = {
-    "Agent\\Compress-Journal": "works on the agent's own journal: prove.py",
-    "Microsoft.PowerShell.Diagnostics\\Get-WinEvent": "asked when a guest that is to be "
-    "terminated goes off: tests/faults",
-}
+UNMET = {"Agent\\Compress-Journal": "works on the agent's own journal: prove.py"}
 """Cmdlets that no recorded frame calls, each with the reason."""
 
 
