@@ -226,9 +226,11 @@ def test_a_deregistered_image_is_gone_and_its_instances_stay(gateway: InProcess)
     gateway.call("RunInstances", ImageId=image_id, **LAUNCH)
     assert gateway.call("DeregisterImage", ImageId=image_id)["Return"] is True
     assert names(gateway, Owners=["self"]) == []
+    assert names(gateway, ImageIds=[image_id]) == []
+    stranger = gateway.refusal("DescribeImages", by=gateway.stranger, ImageIds=[image_id])
+    assert stranger[0] == "InvalidAMIID.NotFound"
     assert gateway.call("DescribeTags")["Tags"] == []
     refusals: tuple[tuple[str, dict[str, Any], str], ...] = (
-        ("DescribeImages", {"ImageIds": [image_id]}, "InvalidAMIID.NotFound"),
         ("DeregisterImage", {"ImageId": image_id}, "InvalidAMIID.Unavailable"),
         ("RunInstances", {"ImageId": image_id, **LAUNCH}, "InvalidAMIID.Unavailable"),
         (

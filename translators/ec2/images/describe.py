@@ -7,6 +7,7 @@ Source: EC2 API Reference, DescribeImages, data type Image.
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
@@ -249,6 +250,9 @@ IMAGES: Final = listing.Resource(
     cut_max_results=True,
 )
 
+_NAMED: Final = dataclasses.replace(IMAGES, exists=None)
+"""Named by its id, an image that its owner deregistered is left out, as EC2 does: no error."""
+
 
 @action("DescribeImages")
 def describe_images(ctx: Context, request: DescribeImagesRequestTypeDef) -> Result:
@@ -260,7 +264,10 @@ def describe_images(ctx: Context, request: DescribeImagesRequestTypeDef) -> Resu
         ``InvalidUserID.Malformed``
     """
     narrow = [*_owned_by(ctx, request), *_executable_by(ctx, request)]
-    if not request.get("IncludeDeprecated") and not request.get("ImageIds"):
+    if request.get("ImageIds"):
+        page = listing.describe(ctx, _NAMED, request, narrow=[rights.AVAILABLE, *narrow])
+        return page.answer("Images", page.views())
+    if not request.get("IncludeDeprecated"):
         narrow.append(_advised(ctx))
     page = listing.describe(ctx, IMAGES, request, narrow=narrow)
     # No fragments: an image's tags show to its owner alone.
