@@ -6,17 +6,15 @@ than every fifteen seconds: its own table of waiters is laid beside it with a sh
 
 from __future__ import annotations
 
-import importlib.resources
 import json
 import re
 import subprocess
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests import readme
+from tests import impatience, readme
 from tests.gateway import LINUX_IMAGE, WINDOWS_IMAGE, Gateway, clean_environment
 
 SCRIPT_SECONDS = 100
@@ -37,22 +35,13 @@ def home(tmp_path_factory: pytest.TempPathFactory, quick: Mapping[str, str]) -> 
 
 
 @pytest.fixture(scope="module")
-def impatient(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder of botocore's data whose waiters ask again after a second."""
-    folder = tmp_path_factory.mktemp("botocore")
-    versions = importlib.resources.files("botocore").joinpath("data/ec2").iterdir()
-    data = max(versions, key=lambda version: version.name)
-    waiters: Any = json.loads(data.joinpath("waiters-2.json").read_text(encoding="utf-8"))
-    for one in waiters["waiters"].values():
-        one["delay"] = 1
-    beside = folder / "ec2" / data.name
-    beside.mkdir(parents=True)
-    (beside / "waiters-2.json").write_text(json.dumps(waiters))
-    return folder
+def impatient(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+    """What makes waiters ask again after a second."""
+    return impatience.lay(tmp_path_factory.mktemp("botocore"))
 
 
 @pytest.fixture(scope="module")
-def told(home: Path, impatient: Path) -> Told:
+def told(home: Path, impatient: Mapping[str, str]) -> Told:
     """The story's commands, each with what it printed; all of them have succeeded."""
     (block,) = readme.blocks(readme.STORY, "sh")
     asked = readme.commands(block)
@@ -61,7 +50,7 @@ def told(home: Path, impatient: Path) -> Told:
         ["sh", "-eu"],
         input=script,
         cwd=home,
-        env={**clean_environment(), "HOME": str(home), "AWS_DATA_PATH": str(impatient)},
+        env={**clean_environment(), **impatient, "HOME": str(home)},
         capture_output=True,
         text=True,
         timeout=SCRIPT_SECONDS,

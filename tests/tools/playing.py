@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests import impatience
 from tests.gateway import Gateway, clean_environment
 
 PLAYBOOKS = Path(__file__).parent / "ansible"
@@ -67,6 +68,7 @@ class Ansible:
         return {
             **clean_environment(),
             **self.gateway.environment,
+            **impatience.lay(self.home / "botocore"),
             "HOME": str(self.home),
             "ANSIBLE_HOME": str(self.home),
             "ANSIBLE_COLLECTIONS_PATH": str(self.tools / "collections"),

@@ -43,6 +43,7 @@ class Terraform:
 
     gateway: Gateway
     folder: Path
+    configuration: Path = CONFIGURATION
     _program: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -58,7 +59,7 @@ class Terraform:
         if PLUGINS.is_dir():
             source = f"filesystem_mirror {{\n    path = {json.dumps(str(PLUGINS))}\n  }}"
         (self.folder / "settings.tfrc").write_text(_SETTINGS.format(source=source))
-        for file in CONFIGURATION.glob("*.tf"):
+        for file in self.configuration.glob("*.tf"):
             shutil.copy(file, self.folder)
         try:
             self._run("init", "-no-color")

@@ -19,8 +19,17 @@ pytestmark = pytest.mark.timeout(2 * terraforming.SECONDS)
 
 @pytest.fixture
 def terraform(gateway: Gateway, tmp_path: Path) -> terraforming.Terraform:
+    return begun(gateway, tmp_path, terraforming.CONFIGURATION)
+
+
+@pytest.fixture
+def storage(gateway: Gateway, tmp_path: Path) -> terraforming.Terraform:
+    return begun(gateway, tmp_path, terraforming.CONFIGURATION / "storage")
+
+
+def begun(gateway: Gateway, folder: Path, configuration: Path) -> terraforming.Terraform:
     try:
-        return terraforming.Terraform(gateway, tmp_path)
+        return terraforming.Terraform(gateway, folder, configuration)
     except terraforming.NotToBeHad as error:
         pytest.skip(str(error))
 
@@ -66,3 +75,34 @@ def test_what_was_applied_is_found_as_it_was_wanted(
     gone = ec2.describe_instances(InstanceIds=[one])["Reservations"][0]["Instances"][0]
     assert gone["State"]["Name"] == "terminated"
     assert ec2.describe_key_pairs()["KeyPairs"] == []
+
+
+def test_disks_snapshots_images_and_groups_drift_nowhere(
+    storage: terraforming.Terraform, gateway: Gateway
+) -> None:
+    ec2 = gateway.client()
+    friend = gateway.account("terraform-friend").account_id
+    wanted: dict[str, object] = {"image_id": LINUX_IMAGE, "friend": friend}
+    storage.apply(**wanted)
+    assert storage.drift(**wanted) == []
+    made = storage.values()["ids"]
+    assert len(made["rules"]) == 3
+    # Of the disk, of its copy, and of two disks and the attached one in an image and in its copy.
+    assert len(made["snapshots"]) == 8
+
+    # All of it changes in place: a disk grows while it is attached, rules become others.
+    wanted |= {"size": 8, "iops": 4000, "port": 8443, "description": "second", "more_groups": True}
+    storage.apply(**wanted)
+    assert storage.drift(**wanted) == []
+    kept = storage.values()["ids"]
+    names = ("instance", "volume", "web", "snapshot", "image")
+    assert {name: kept[name] for name in names} == {name: made[name] for name in names}
+    [disk] = ec2.describe_volumes(VolumeIds=[made["volume"]])["Volumes"]
+    assert (disk["Size"], disk["Iops"], disk["State"]) == (8, 4000, "in-use")
+
+    storage.destroy(**wanted)
+    assert ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"] == []
+    assert ec2.describe_images(Owners=["self"])["Images"] == []
+    assert ec2.describe_volumes()["Volumes"] == []
+    [default] = ec2.describe_security_groups()["SecurityGroups"]
+    assert default["GroupName"] == "default"
