@@ -84,7 +84,7 @@ class Snapshot(Resource, Base):
     # Where it came from; the volume and its instance may be long gone.
     volume_id: Mapped[str]
     volume_key: Mapped[int | None] = mapped_column(index=True)
-    instance_key: Mapped[int | None]
+    instance_key: Mapped[int | None] = mapped_column(index=True)
     # The host that makes it, and its file below each root that has it.
     host_key: Mapped[int | None] = mapped_column(ForeignKey("host.key"))
     file_name: Mapped[str]
@@ -98,7 +98,7 @@ class Snapshot(Resource, Base):
     job: Mapped[str | None]  # of the host's management service
     __table_args__ = (
         Index("ix_snapshot_owner", "account_key", "region", "key"),
-        Index("ix_snapshot_host_phase", "host_key", "phase"),
+        Index("ix_snapshot_phase_host", "phase", "host_key"),
         NEVER_AGAIN,
     )
 

