@@ -4,7 +4,8 @@ Made, attached, grown, detached, deleted; after each cut the process is started 
 quiet. Then the laboratory's world is held against what the API answered: the disk is in its place
 on the VM and nowhere else, as large as it was asked to be, and in the end its file is gone.
 
-EC2GW_STOP_EVERY=N cuts at every N-th place only (default 12, the sample of the usual run).
+EC2GW_STOP_EVERY=N cuts at every N-th place only (default 12, the sample of the usual run),
+EC2GW_STOP_FROM=M begins M places later.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.stop_points.test_cuts import EVERY, IMAGE, answered, rest
+from tests.stop_points.test_cuts import EVERY, FROM, IMAGE, answered, rest
 from tests.stop_points.trio import Trio
 
 ZONE = "us-east-1a"
@@ -129,7 +130,7 @@ def test_no_cut_loses_a_volume_or_leaves_one(trio: Trio, instance_id: str, proce
     live(trio, instance_id, base)
     cuts, whole = 0, 0
     for run in itertools.count(base + 1):
-        trio.plan(run, process, 1 + EVERY * (cuts + whole))
+        trio.plan(run, process, 1 + FROM + EVERY * (cuts + whole))
         live(trio, instance_id, run)
         if trio.cut(run) is not None:
             cuts += 1
