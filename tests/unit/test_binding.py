@@ -11,7 +11,7 @@ from ec2gw.lab import binding
 from ec2gw.lab.binding import BindingError, bind, bind_plan, tables, values
 from ec2gw.lab.binding.values import Typed
 from ec2gw.lab.cmdlets.shell import CMDLETS
-from translators.hyperv import allowed, survey, vm
+from translators.hyperv import allowed, drive, survey, vm, volume
 from translators.hyperv.host import Argument, Call, Cim, Path, Plan, Ref
 
 VM = Typed("VirtualMachine")
@@ -171,6 +171,9 @@ BIOS = dataclasses.replace(
     secure_boot_template=None,
     adapter=dataclasses.replace(SPEC.adapter, vlan=None),
 )
+BLANK = drive.Disk(Path("volumes/vol-0abc.vhdx"), None, 2**30)
+CHILD = drive.Disk(BLANK.path, Path("snapshots/snap-0abc.vhdx"), None)
+PLACE = drive.Place("SCSI", 5)
 PLANS = [
     vm.create(SPEC),
     vm.create(BIOS),
@@ -188,6 +191,17 @@ PLANS = [
     survey.look(),
     survey.addresses(),
     survey.endings(),
+    vm.create(dataclasses.replace(SPEC, disks=(drive.Extra(BLANK, PLACE, 3000),))),
+    volume.look(GUID),
+    volume.create(BLANK),
+    volume.create(CHILD),
+    volume.attach(GUID, PLACE, BLANK.path, 3000),
+    volume.boot_from(GUID, PLACE),
+    volume.detach(GUID, PLACE),
+    volume.clear(GUID, PLACE),
+    volume.throttle(GUID, PLACE, 3000),
+    volume.grow(BLANK.path, 2**33),
+    volume.remove(BLANK.path),
 ]
 
 
