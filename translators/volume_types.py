@@ -41,8 +41,8 @@ TYPES: Final[Mapping[str, Rule]] = {
     "sc1": Rule((125, 16_384), boots=False),
     "standard": Rule((1, 1024)),
 }
-_GP3_MIBPS_PER_IOPS: Final = 4
-"""Throughput is at most a quarter of a MiB/s per provisioned I/O."""
+_IOPS_PER_MIBPS: Final = 4
+"""A gp3 volume has at most a quarter of a MiB/s for each of its iops."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +81,11 @@ def settle(
     """
     rule = rule_of(kind)
     least, most = rule.size_gib
-    if size_gib < least:
-        raise _out(f"Volume of {size_gib}GiB is too small for volume type {kind}; minimum is "
-                   f"{least}GiB.")  # fmt: skip
-    if size_gib > most:
-        raise _out(f"Volume of {size_gib}GiB is too large for volume type {kind}; maximum is "
-                   f"{most}GiB.")  # fmt: skip
+    if not least <= size_gib <= most:
+        few = size_gib < least
+        word, bound, limit = ("small", "minimum", least) if few else ("large", "maximum", most)
+        said = f"Volume of {size_gib}GiB is too {word} for volume type {kind}"
+        raise _out(f"{said}; {bound} is {limit}GiB.")
     chosen = _iops(kind, rule, size_gib, iops, iops_default)
     return Volume(size_gib, kind, chosen, _throughput(kind, rule, chosen, throughput))
 
@@ -122,9 +121,8 @@ def _iops(
     if asked > most:
         raise _out(f"Volume iops of {asked} is too high; maximum is {most}.")
     if asked > _most_for(rule, size_gib):
-        ratio = rule.iops_per_gib
-        raise _out(f"Iops to volume size ratio of {asked / size_gib:.6f} is too high; maximum is "
-                   f"{ratio}.")  # fmt: skip
+        ratio, limit = asked / size_gib, rule.iops_per_gib
+        raise _out(f"Iops to volume size ratio of {ratio:.6f} is too high; maximum is {limit}.")
     return asked
 
 
@@ -149,9 +147,9 @@ def _throughput(kind: str, rule: Rule, iops: int | None, asked: int | None) -> i
     if not least <= asked <= most:
         word, limit = ("low; minimum", least) if asked < least else ("high; maximum", most)
         raise _out(f"Volume throughput of {asked} is too {word} is {limit}.")
-    if iops is not None and asked * _GP3_MIBPS_PER_IOPS > iops:
-        raise _out(f"Throughput (MiBps) to iops ratio of {asked / iops:.6f} is too high; maximum "
-                   "is 0.250000.")  # fmt: skip
+    if iops is not None and asked * _IOPS_PER_MIBPS > iops:
+        said = f"Throughput (MiBps) to iops ratio of {asked / iops:.6f}"
+        raise _out(f"{said} is too high; maximum is {1 / _IOPS_PER_MIBPS:.6f}.")
     return asked
 
 

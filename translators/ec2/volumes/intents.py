@@ -30,9 +30,6 @@ from translators.hyperv.host import Failed, Path, Unreachable
 from translators.settings import GIB, Settings
 from translators.steps import Rest
 
-_ON_A_VM: Final[tuple[storage.VolumePhase, ...]] = (
-    "moving", "attaching", "in-use", "detaching",
-)  # fmt: skip
 _FREE: Final[dict[str, Any]] = {
     "instance_key": None,
     "device": None,
@@ -112,13 +109,13 @@ class Volumes:
 
     def due(self, session: Session, host_key: int) -> list[driven.Due]:
         query = (
-            sa.select(Volume.key, Volume.generation, Volume.phase, Volume.instance_key)
+            sa.select(Volume.key, Volume.generation, Volume.instance_key)
             .where(Volume.host_key == host_key, Volume.phase.in_(storage.VOLUME_WORKING))
             .order_by(Volume.phase_since)
         )
         return [
             driven.Due(key, number, lane(key, instance_key))
-            for key, number, _phase, instance_key in session.execute(query)
+            for key, number, instance_key in session.execute(query)
         ]
 
     def load(
