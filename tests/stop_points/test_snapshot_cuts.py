@@ -4,7 +4,8 @@ After each cut the process is started again until all is quiet. Then the laborat
 against what the API answered: the snapshot's file is of one moment, whole and the only one; no
 checkpoint, no child of one and no half-made file is anywhere; and in the end nothing is left.
 
-EC2GW_STOP_EVERY=N cuts at every N-th place only (default 12, the sample of the usual run).
+EC2GW_STOP_EVERY=N cuts at every N-th place only (default 12, the sample of the usual run),
+EC2GW_STOP_FROM=M begins M places later.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from botocore.exceptions import ClientError
 
 from ec2gw.lab.console import Console
 from tests import figures
-from tests.stop_points.test_cuts import EVERY, IMAGE, answered, rest
+from tests.stop_points.test_cuts import EVERY, FROM, IMAGE, answered, rest
 from tests.stop_points.trio import Trio
 
 HOST, ZONE = "lab-a", "us-east-1a"
@@ -150,7 +151,7 @@ def test_no_cut_loses_a_moment_or_leaves_a_checkpoint(
     live(trio, instance_id, base)
     cuts, whole = 0, 0
     for run in itertools.count(base + 1):
-        trio.plan(run, process, 1 + EVERY * (cuts + whole))
+        trio.plan(run, process, 1 + FROM + EVERY * (cuts + whole))
         live(trio, instance_id, run)
         if trio.cut(run) is not None:
             cuts += 1
