@@ -7,7 +7,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from ec2gw.doctor import connections, files, journal, machines, ports, power, states, sweep, way
+from ec2gw.doctor import (
+    connections,
+    copies,
+    files,
+    journal,
+    machines,
+    ports,
+    power,
+    states,
+    sweep,
+    way,
+)
 from ec2gw.doctor.probe import Probe
 
 _OPEN: Final = (
@@ -68,6 +79,7 @@ PROBES: Final[tuple[Probe, ...]] = (
     *states.DISKS,
     *states.RUNNING,
     *ports.PROBES,
+    *copies.PROBES,
     *power.PROBES,
     *states.OFF,
     *states.LAST,

@@ -294,6 +294,16 @@ def test_a_port_that_forgets_a_rule_is_found_out(
     assert outcomes["clean-up"].verdict == HOLDS
 
 
+def test_a_copy_that_fails_is_told_and_its_checkpoint_goes_all_the_same(ward: Ward) -> None:
+    before = ward.host()
+    ward.console.inject(HOST, "Agent\\Start-DiskCopy", "exception")
+    outcomes = ward.prove(only("disk-copy", "merge"))
+    assert failing(outcomes).keys() == {"disk-copy"}
+    assert "the job ended with" in outcomes["disk-copy"].found
+    assert outcomes["merge"].verdict == outcomes["clean-up"].verdict == HOLDS
+    assert ward.host() == before
+
+
 # -- what is left behind
 
 

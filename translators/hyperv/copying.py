@@ -117,11 +117,6 @@ def started(answer: Answer) -> tuple[str | None, int]:
     return (job if job and code in _STARTED else None), code
 
 
-def is_refusal(code: int) -> bool:
-    """Tell from the code whether no copy was begun."""
-    return code not in _STARTED
-
-
 def finish(name: str, target: Path) -> Plan:
     """Give a whole copy its name; from then on nobody writes to it."""
     asked: dict[str, Argument] = {
