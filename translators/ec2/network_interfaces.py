@@ -204,6 +204,8 @@ INTERFACE_ATTRIBUTES: Final[refusals.Table] = {
     "EnaSrdSpecification.EnaSrdEnabled": (),
 }
 
+_ON_THE_WIRE: Final = {"AssociatedSubnetIds": "AssociatedSubnetId"}
+
 
 @action("ModifyNetworkInterfaceAttribute", changes=True)
 def modify_network_interface_attribute(
@@ -215,7 +217,7 @@ def modify_network_interface_attribute(
         ``InvalidGroupId.Malformed``, ``SecurityGroupsPerInterfaceLimitExceeded``,
         ``InvalidParameterCombination``, ``InvalidParameterValue``, ``UnsupportedOperation``
     """
-    refusals.check(request, INTERFACE_ATTRIBUTES)
+    refusals.check(request, INTERFACE_ATTRIBUTES, on_the_wire=_ON_THE_WIRE)
     if request.get("Attachment", {}).get("DeleteOnTermination") is False:
         raise errors.unsupported_operation("Attachment.DeleteOnTermination")
     given = [name for name in _CHANGES if request.get(name)]

@@ -7,7 +7,6 @@ Source: EC2 API Reference, GetSecurityGroupsForVpc, data type SecurityGroupForVp
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -16,7 +15,7 @@ import sqlalchemy as sa
 from state import ids
 from state.models import SecurityGroup, Vpc
 from translators import errors, listing, paging, tags
-from translators.ec2.security_groups.groups import FILTERS, SECURITY_GROUPS
+from translators.filters import Filter, owner, text, through
 from translators.registry import Context, Result, action
 
 if TYPE_CHECKING:
@@ -25,7 +24,13 @@ if TYPE_CHECKING:
         SecurityGroupForVpcTypeDef,
     )
 
-_NAMES: Final = ("description", "group-id", "group-name", "owner-id")
+FILTERS: Final[Mapping[str, Filter]] = {
+    "description": text(SecurityGroup.description),
+    "group-id": text(SecurityGroup.id),
+    "group-name": text(SecurityGroup.name),
+    "owner-id": owner,
+    "primary-vpc-id": through(SecurityGroup.vpc_key, Vpc.key, text(Vpc.id)),
+}
 
 
 def _view(ctx: Context, keys: Sequence[int]) -> Mapping[int, Any]:
@@ -49,13 +54,16 @@ def _shown(ctx: Context, row: Any, tagged: list[Any]) -> SecurityGroupForVpcType
     }
 
 
-OF_A_VPC: Final = dataclasses.replace(
-    SECURITY_GROUPS,
+OF_A_VPC: Final = listing.Resource(
     action="GetSecurityGroupsForVpc",
-    filters={
-        **{name: FILTERS[name] for name in _NAMES},
-        "primary-vpc-id": FILTERS["vpc-id"],
-    },
+    kind="security-group",
+    model=SecurityGroup,
+    prefix="sg",
+    id_member="GroupIds",  # it has none: groups are found by filters alone
+    ids_word="groupIdSet",
+    malformed=errors.invalid_group_id_malformed,
+    not_found=errors.invalid_group_not_found,
+    filters=FILTERS,
     view=_view,
 )
 
