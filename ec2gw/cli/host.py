@@ -184,14 +184,18 @@ def script(
 @click.option("--lost", is_flag=True, help="It is gone for good, with all instances on it.")
 @data_option
 def remove(name: str, lost: bool, data: Path | None, file: Path | None) -> None:
-    """Give a host up that has no instances left; nothing on it is changed.
+    """Give a host up that has no instances and volumes left; nothing on it is changed.
 
-    With --lost its instances end as terminated. A host that answers is not lost.
+    With --lost its instances end as terminated, and its volumes are shown to be in error. A host
+    that answers is not lost.
     """
-    from translators.ec2.instances import losses  # heavy, and no other command needs it
+    # Heavy, and no other command needs them.
+    from translators.ec2.instances import losses
+    from translators.ec2.volumes import losses as of_volumes
 
     resolved = configured(file, data=str(data.absolute()) if data else None)
     ended: list[str] = []
+    lost_volumes: list[str] = []
 
     def work(session: Session) -> None:
         row = find(session, name)
@@ -200,7 +204,9 @@ def remove(name: str, lost: bool, data: Path | None, file: Path | None) -> None:
         if lost and row.reachable:
             raise Failed(f"{name} answers: it is not lost")
         if lost:
-            ended.extend(losses.give_up(session, row.key, dt.datetime.now(dt.UTC)))
+            now = dt.datetime.now(dt.UTC)
+            ended.extend(losses.give_up(session, row.key, now))
+            lost_volumes.extend(of_volumes.give_up(session, row.key, now))
         instance = models.Instance
         alive = (instance.host_key == row.key, instance.phase != "terminated")
         count = session.scalar(sa.select(sa.func.count()).where(*alive))
@@ -209,6 +215,9 @@ def remove(name: str, lost: bool, data: Path | None, file: Path | None) -> None:
                 f"{name} has {count} instances: terminate them first, or say that the host is"
                 " --lost"
             )
+        volumes = 0 if lost else of_volumes.count(session, row.key)
+        if volumes:
+            raise Failed(f"{name} has {volumes} volumes: delete them first")
         row.state, row.recovering = "removed", False
         row.secret = None
 
@@ -217,6 +226,8 @@ def remove(name: str, lost: bool, data: Path | None, file: Path | None) -> None:
     click.echo(f"removed {name}")
     for instance in ended:
         click.echo(f"ended {instance}")
+    for volume in lost_volumes:
+        click.echo(f"lost {volume}")
 
 
 def _tell_recovery(session: Session) -> None:

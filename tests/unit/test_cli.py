@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from ec2gw import cli, config, inventory
 from ec2gw.cli.opening import Failed
-from state import models
+from state import models, storage
 from state.secrets import host_context
 
 Run = Callable[..., Result]
@@ -102,6 +103,31 @@ def test_a_secret_comes_from_a_file_or_from_the_keyboard(
     assert typed.exit_code == 0, typed.output
     assert "from the keyboard" not in typed.output
     assert _host(data)[1] == "from the keyboard"
+
+
+def test_a_host_with_volumes_stays_until_they_are_deleted_or_it_is_lost(
+    run: Run, data: Path
+) -> None:
+    assert run("account", "create", "team-a").exit_code == 0
+    assert _add(run, "--username", "svc").exit_code == 0
+    store, _ = inventory.open_state(config.load(None, {}, {"data": str(data)}), migrate=False)
+    now = dt.datetime.now(dt.UTC)
+    row = models.Volume(
+        id="vol-0123456789abcdef0",
+        account_key=1,
+        region="eu-central-1",
+        zone="eu-central-1a",
+        host_key=1,
+        size_gib=1,
+        created_at=now,
+        file_name="volumes/vol-0123456789abcdef0.vhdx",
+        **storage.entered("available"),
+    )
+    store.write(lambda session: session.add(row))
+    store.close()
+    assert "hv1 has 1 volumes" in _failed(run("host", "remove", "hv1"))
+    removed = run("host", "remove", "hv1", "--lost")
+    assert removed.output == "removed hv1\nlost vol-0123456789abcdef0\n"
 
 
 def test_no_option_takes_a_secret_itself() -> None:

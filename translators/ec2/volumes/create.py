@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 import sqlalchemy as sa
 
 from state import ids, storage
-from state.models import Volume
+from state.models import Host, Volume
 from translators import errors, refusals, snapshots, tags, volume_types, zones
-from translators.ec2.volumes import describe, find, placement, refused, volume_errors
+from translators.ec2.volumes import describe, find, intents, placement, refused, volume_errors
 from translators.registry import Context, Result, action
 
 if TYPE_CHECKING:
@@ -101,7 +101,9 @@ def delete_volume(ctx: Context, request: DeleteVolumeRequestTypeDef) -> Result:
         raise volume_errors.currently_attached(row.id, instance_id)
     if row.phase == "creating":
         raise volume_errors.not_available(row.id)
-    if row.phase != "deleting":
+    if ctx.session.get_one(Host, row.host_key).state == "removed":  # with all that was on it
+        intents.forget(ctx.session, row.key)
+    elif row.phase != "deleting":
         change(ctx, row, **storage.entered("deleting"))
     return {}
 

@@ -30,7 +30,7 @@ from translators.hyperv.host import Failed, Path, Unreachable
 from translators.settings import GIB, Settings
 from translators.steps import Rest
 
-_FREE: Final[dict[str, Any]] = {
+FREE: Final[dict[str, Any]] = {
     "instance_key": None,
     "device": None,
     "location": None,
@@ -208,11 +208,11 @@ _SETTLED: Final[dict[str, dict[str, Any]]] = {
     "made": storage.entered("available"),
     "not-made": storage.entered("error"),
     "left": {},
-    "stayed": {**storage.entered("creating"), **_FREE},
+    "stayed": {**storage.entered("creating"), **FREE},
     "arrived": storage.entered("attaching"),
     "attached": storage.entered("in-use"),
-    "not-attached": {**storage.entered("available"), **_FREE},
-    "detached": {**storage.entered("available"), **_FREE},
+    "not-attached": {**storage.entered("available"), **FREE},
+    "detached": {**storage.entered("available"), **FREE},
 }
 """Finding -> the columns of the volume that was found so."""
 
