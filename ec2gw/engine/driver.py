@@ -21,7 +21,7 @@ from sqlalchemy.orm import Session
 from ec2gw.engine import hand, lock, recovery, standing
 from state import models, recovering, store
 from translators import driven
-from translators.ec2.instances import findings, surveys
+from translators.ec2.instances import findings, strays, surveys
 from translators.ec2.instances import recovery as recovered
 from translators.hyperv import host as port
 from translators.hyperv import survey as looks
@@ -306,8 +306,8 @@ class Driver:
             report = watch.compare(session, seen, addresses)
             host = session.get_one(models.Host, self.host_key)
             back = not host.reachable
-            news = None if held else recovered.is_news(session, self.host_key, report.strays)
-            strays = [stray["name"] for stray in host.strays]
+            news = None if held else strays.is_news(session, self.host_key, report.strays)
+            known = [stray["name"] for stray in host.strays]
         if news is not None:
             ours.is_old(f"no instance is known for its VM {news}")
             report.unsettled = True
@@ -315,7 +315,7 @@ class Driver:
         endings: dict[str, tuple[looks.Ending, dt.datetime]] = {}
         if report.ended:
             endings = self._endings(link)
-        told = sorted(one.name for one in report.strays) == strays
+        told = sorted(one.name for one in report.strays) == known
         if not (held or back or report.says_something() or age > _FIGURES_SECONDS or not told):
             return report, False
 
@@ -324,7 +324,7 @@ class Driver:
                 session, self.host_key, report, seen, endings, addresses, self._given.now()
             )
             if not recovering.is_on(session):
-                recovered.note_strays(session, self.host_key, report.strays)
+                strays.note(session, self.host_key, report.strays, addresses)
             return moved
 
         moved = self._given.state.write(write)
@@ -333,7 +333,8 @@ class Driver:
         for one in () if held or told else report.strays:
             self._log(logging.WARNING, "stray-vm", vm=one.name)
         if held:
-            report.unsettled = not self._given.recovery.report(self.host_key, seen, floors)
+            whole = recovered.Seen(seen, floors, addresses)
+            report.unsettled = not self._given.recovery.report(self.host_key, whole)
         if moved or back or held:
             self._bell.set()
         return report, True

@@ -18,7 +18,6 @@ from sqlalchemy.orm import Session
 from state import recovering, stop_points, store
 from translators.ec2.instances import recovery
 from translators.hyperv import host as port
-from translators.hyperv.survey import Survey
 from translators.settings import Settings
 
 _log = logging.getLogger("ec2gw.engine.recovery")
@@ -68,10 +67,10 @@ class Recovery:
             subjects = recovery.subjects(session, self._settings, self._now())
         return {subject: heard(host, subject) for subject in subjects}
 
-    def report(self, host_key: int, survey: Survey, floors: dict[str, int]) -> bool:
+    def report(self, host_key: int, seen_now: recovery.Seen) -> bool:
         """Take note of a host that was looked at whole, and end if it was the last; tell if so."""
         with self._lock:
-            self._seen[host_key] = recovery.Seen(survey, floors)
+            self._seen[host_key] = seen_now
             seen = self._seen.copy()
             stop_points.reach("engine before report")
             self._state.write(lambda session: recovering.seen(session, host_key))

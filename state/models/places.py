@@ -39,7 +39,7 @@ class Host(Keyed, Base):
     foreign_vms: Mapped[int] = mapped_column(default=0)
     foreign_memory_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
     switches: Mapped[list[Any]] = mapped_column(default=list)
-    # VMs with our Notes that belong to no instance: {"name", "why"}.
+    # VMs with our Notes that belong to no instance: {"name", "why", "addresses"}.
     strays: Mapped[list[Any]] = mapped_column(default=list, server_default="[]")
     created_at: Mapped[dt.datetime]
 

@@ -413,8 +413,8 @@ def test_a_disk_that_another_instance_has_by_now_is_not_deleted(gateway: Restore
     copy = gateway.copy()
 
     def volume() -> models.Volume:
-        (found,) = [row for row in gateway.rows(models.Volume) if row.id == disk]
-        return found
+        rows: list[models.Volume] = gateway.rows(models.Volume)
+        return next(row for row in rows if row.id == disk)
 
     gateway.ask("DetachVolume", VolumeId=disk)
     gateway.until(lambda: volume().phase == "available", "it is detached")
@@ -525,6 +525,8 @@ def test_what_cannot_be_known_again_whole_is_told_counted_and_left_alone(
     copy = gateway.copy()
     early, foreign, nowhere, garbled, twice = gateway.launched(5)
     console = Console(gateway.world)
+    taken = {gateway.address(early)}
+    console.set_addresses(A, early, *taken)
     card = json.loads(gateway.vm(nowhere)["notes"])
     deployment = card["ec2gw"]
     console.edit_notes(A, early, vm.notes(deployment, early))
@@ -542,9 +544,19 @@ def test_what_cannot_be_known_again_whole_is_told_counted_and_left_alone(
     assert "203.0.113.7 is not in its subnet" in why[nowhere]
     assert f"{gateway.address(old)}, meets eni-" in why[twice]
     gateway.until(lambda: _foreign(gateway) == 5, "all are counted")
+    gateway.until(lambda: not _held(gateway).isdisjoint(taken), "its guest told its address")
+    more = gateway.launched(4)
+    assert not taken & {gateway.address(one) for one in more}
+    gateway.done("TerminateInstances", "terminated", *more)
     assert [(one["id"], one["state"], one["notes"]) for one in gateway.vms()] == before
-    assert [row.id for row in gateway.rows(models.Instance)] == [old]
+    alive = [row.id for row in gateway.rows(models.Instance) if row.phase != "terminated"]
+    assert alive == [old]
     assert not gateway.recovers()
+
+
+def _held(gateway: Restored) -> set[str]:
+    hosts = gateway.rows(models.Host)
+    return {address for row in hosts for one in row.strays for address in one["addresses"]}
 
 
 def _foreign(gateway: Restored) -> int:

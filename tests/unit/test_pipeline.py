@@ -22,7 +22,7 @@ from botocore.credentials import Credentials
 from ec2gw import logs
 from ec2gw.auth.request import Request
 from ec2gw.pipeline import BODY_LIMIT_BYTES
-from state import models
+from state import models, recovering
 from state.secrets import Vault
 from state.store import Closed, Store
 from tests.unit.doors import HOST, VERSION, Door, code, text
@@ -187,6 +187,17 @@ def test_many_first_requests_at_once_make_it_once(door: Door) -> None:
 def test_a_change_wakes_its_hosts_after_the_commit(door: Door) -> None:
     door.ask("CreateVolume", Size="1")
     assert door.woken == [{7}]
+
+
+def test_an_old_state_is_read_and_not_changed(door: Door, store: Store) -> None:
+    told = door.ask("CreateVolume", ClientToken="before", Size="1")
+    store.write(recovering.begin)
+    assert code(door.ask("CreateVolume", Size="1")) == ("Unavailable", 503)
+    assert code(door.ask("DescribeRegions")) == ("", 200)
+    again = door.ask("CreateVolume", ClientToken="before", Size="1")
+    assert text(again, "volumeId") == text(told, "volumeId")
+    store.write(recovering.end)
+    assert code(door.ask("CreateVolume", Size="1")) == ("", 200)
 
 
 def test_a_refused_change_keeps_nothing_and_wakes_nobody(door: Door, store: Store) -> None:

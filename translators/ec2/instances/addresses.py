@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from state.models import Network, NetworkInterface
+from state.models import Host, Network, NetworkInterface
 from state.statements import Statement, listed
 from translators import errors
 from translators.registry import Context
@@ -30,6 +30,11 @@ _USED: Final = Statement(
     sa.select(NetworkInterface.private_ip).where(
         NetworkInterface.network_key == sa.bindparam("network"),
         NetworkInterface.private_ip.in_(listed("addresses", sa.String)),
+    )
+)
+_STRAYS: Final = Statement(
+    sa.select(Host.strays).where(
+        Host.state != "removed", sa.func.json_array_length(Host.strays) > 0
     )
 )
 _ADVANCE: Final = Statement(
@@ -139,5 +144,9 @@ def claim(ctx: Context, subnet: Any, text: str) -> str:
 
 
 def _used(ctx: Context, network_key: int, addresses: Sequence[str]) -> set[str]:
+    """Those that an interface has, or a VM of ours that no instance is known for."""
     asked = {"network": network_key, "addresses": addresses}
-    return {address for (address,) in _USED.run(ctx.session, asked)}
+    held = {address for (address,) in _USED.run(ctx.session, asked)}
+    for (strays,) in _STRAYS.run(ctx.session, {}):
+        held.update(address for stray in strays for address in stray["addresses"])
+    return held

@@ -16,21 +16,15 @@ from typing import Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from state import ids, lifecycle, models, recovering, storage
+from state import lifecycle, models, recovering, storage
 from translators import driven
-from translators.ec2.instances import adoption, cards, findings, intents, surveys
+from translators.ec2.instances import adoption, cards, findings, intents, strays, surveys
 from translators.hyperv import vm
 from translators.hyperv.survey import Survey
 from translators.settings import Settings
 
 _STRIDE: Final = 1000
 """Epochs only rise, also over restored states: generations above so many of them are new."""
-_EARLY: Final = "its Notes are of an early release and do not tell whose it is"
-_TERMINATED: Final = "its instance was terminated"
-_COPY: Final = "it is a copy: its instance has another VM"
-_ELSEWHERE: Final = "it is not in its own folder below our root"
-_TWICE: Final = "several VMs claim to be it"
-
 _TO_RUNNING: Final[Mapping[lifecycle.Phase, Sequence[lifecycle.Found]]] = {
     "pending": ("launched",),
     "starting": ("started",),
@@ -61,6 +55,8 @@ class Seen:
     survey: Survey
     floors: Mapping[str, int]
     """Subject -> the newest generation that the host has heard of."""
+    addresses: Mapping[str, Sequence[str]]
+    """VM's GUID -> what its guest reports."""
 
 
 @dataclass(slots=True)
@@ -88,30 +84,6 @@ class _Place:
 def subjects(session: Session, settings: Settings, now: dt.datetime) -> list[str]:
     """List what is being driven, of every kind: of it each host is asked what it has heard."""
     return sorted({intent.subject for _kind, intent in _working(session, settings, now)})
-
-
-def is_news(session: Session, host_key: int, strays: Sequence[vm.Vm]) -> str | None:
-    """Name a VM of ours that a newer state than this one must have known."""
-    if not strays:
-        return None
-    host = session.get_one(models.Host, host_key)
-    told = {stray["name"] for stray in host.strays}
-    for one in strays:
-        if one.name not in told and _why_left(session, host, one) is None:
-            return one.name
-    return None
-
-
-def note_strays(session: Session, host_key: int, strays: Sequence[vm.Vm]) -> None:
-    """Keep for the operator which VMs of ours belong to no instance, and why."""
-    host = session.get_one(models.Host, host_key)
-    known = {stray["name"]: stray for stray in host.strays}
-    listed = [
-        known.get(one.name) or {"name": one.name, "why": _why_left(session, host, one) or _TWICE}
-        for one in sorted(strays, key=lambda one: one.name)
-    ]
-    if listed != host.strays:
-        host.strays = listed
 
 
 # -- the end of it
@@ -146,7 +118,8 @@ def conclude(
     _raise_others(session, floors, base, settings, now)
     for host in hosts:
         host.strays = []
-    _adopt(session, places, base, settings, now, outcome)
+    addresses = {guid: told for one in seen.values() for guid, told in one.addresses.items()}
+    _adopt(session, places, addresses, base, settings, now, outcome)
     recovering.end(session)
     return outcome
 
@@ -277,6 +250,7 @@ def _raise_others(
 def _adopt(
     session: Session,
     places: _Places,
+    addresses: Mapping[str, Sequence[str]],
     base: int,
     settings: Settings,
     now: dt.datetime,
@@ -284,22 +258,23 @@ def _adopt(
 ) -> None:
     hosts = {host.key: host for host in session.scalars(sa.select(models.Host))}
     for name, claimed in sorted(places.by_name.items()):
-        row = _row(session, name)
+        row = strays.row_of(session, name)
         if row is not None and row.phase != "terminated":
             continue
         chosen = _choose(claimed)
         for place in claimed if chosen is None else [chosen]:
             host = hosts[place.host_key]
-            why = _why_left(session, host, place.one)
+            why = strays.why_left(session, host, place.one)
             if why is None and chosen is None:
-                why = _TWICE
+                why = strays.TWICE
             if why is None:
                 why = _try(session, name, place, places, base, settings, now)
             if why is None:
                 outcome.adopted.append(name)
                 continue
             outcome.left.append((place.one.name, why))
-            host.strays = [*host.strays, {"name": place.one.name, "why": why}]
+            stray = strays.told(place.one, why, addresses.get(place.one.id, ()))
+            host.strays = [*host.strays, stray]
 
 
 def _try(
@@ -360,25 +335,6 @@ def _choose(claimed: Sequence[_Place]) -> _Place | None:
         return None
     running = [place for place in claimed if place.one.state not in vm.OFF_STATES]
     return running[0] if len(running) == 1 else None
-
-
-def _why_left(session: Session, host: models.Host, one: vm.Vm) -> str | None:
-    """Say why a VM with our Notes cannot be adopted; None: as far as can be seen it can be."""
-    owner = vm.owner(one.notes)
-    name = owner[1] if owner is not None else one.name
-    row = _row(session, name)
-    if row is not None:
-        return _TERMINATED if row.phase == "terminated" else _COPY
-    if not ids.is_well_formed("i", name) or cards.read(one.notes) is None:
-        return _EARLY
-    if one.folder.rstrip("\\").lower() != vm.folder_of(host.root, name).lower():
-        return _ELSEWHERE
-    return None
-
-
-def _row(session: Session, name: str) -> models.Instance | None:
-    query = sa.select(models.Instance).where(models.Instance.id == name)
-    return session.scalars(query).one_or_none()
 
 
 def _floors(told: Iterator[Mapping[str, int]]) -> dict[str, int]:
