@@ -140,6 +140,14 @@ def test_failures_are_retried_with_growing_pauses_then_given_up() -> None:
     assert ours.launch(last, sight(None)) == steps.Rest("failed", ours.LAUNCH_FAILED)
 
 
+def test_what_fails_for_days_is_still_tried_every_minute() -> None:
+    """Nothing but an owner's word ends a termination, however often it fails."""
+    fault = HostFault("OperationFailed,X.StopVM", "NotSpecified")
+    for after, expected in ((59.0, steps.Wait), (61.0, steps.Do)):
+        tried = with_last(ENDING, "turn-off", after, ran=True, error=fault, tries=5000)
+        assert isinstance(ours.terminate(tried, sight("Running")), expected)
+
+
 # -- start
 
 

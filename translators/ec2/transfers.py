@@ -197,7 +197,7 @@ def _try(intent: Intent, plan: Plan, failed: transfer.Task | None) -> Decision:
     why = failed.error if failed is not None else last.error.id if last.error else ""
     if last.tries >= _TRIES:
         return Rest("failed", ("Server.InternalError", why or "the host's task is lost each time"))
-    pause = min(_LONGEST_PAUSE, 0.5 * 2**last.tries)
+    pause = min(_LONGEST_PAUSE, 0.5 * 2 ** min(last.tries, 8))
     left = pause - (intent.now - last.at).total_seconds()
     if 0 < left <= pause:
         return Wait(left, f"{plan.purpose}: {why}" if why else None)

@@ -203,7 +203,7 @@ def _try(
             return Rest(failure[0], NO_CAPACITY)
         if failure is not None and last.tries >= _TRIES:
             return Rest(*failure)
-        pause = min(_LONGEST_PAUSE, 0.25 * 2**last.tries)
+        pause = min(_LONGEST_PAUSE, 0.25 * 2 ** min(last.tries, 8))
     left = _left(intent, last, pause)
     if left <= 0:
         return Do(plan)

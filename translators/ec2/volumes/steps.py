@@ -174,7 +174,7 @@ def attempt(intent: AnyIntent, plan: Plan, hopeless: Rest | None = None) -> Deci
     else:
         if hopeless is not None and last.tries >= _TRIES and not _passes(last.error):
             return hopeless
-        pause = min(_LONGEST_PAUSE, 0.25 * 2**last.tries)
+        pause = min(_LONGEST_PAUSE, 0.25 * 2 ** min(last.tries, 8))
     left = _left(intent, last, pause)
     if left <= 0:
         return Do(plan)
