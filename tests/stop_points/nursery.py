@@ -74,7 +74,9 @@ class Nursery:
         return self._ended.get(pid)
 
     def close(self) -> None:
+        """End it; what it started has been ended before."""
         self._socket.close()
+        self._process.kill()
         self._process.wait(10)
 
 
