@@ -20,13 +20,13 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(steps, "_TRIES", 3)
 
 
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [("secure_boot_template", "NoSuchTemplate"), ("file_name", "no-such-image.vhdx")],
-)
-def test_a_launch_that_can_never_succeed_ends(gateway: Rig, column: str, value: str) -> None:
+@pytest.mark.parametrize("lacks", ["template", "disk"])
+def test_a_launch_that_can_never_succeed_ends(gateway: Rig, lacks: str) -> None:
     (image,) = gateway.rows(models.Image)
-    gateway.update(models.Image, image.key, **{column: value})
+    if lacks == "template":
+        gateway.update(models.Image, image.key, secure_boot_template="NoSuchTemplate")
+    else:
+        gateway.update(models.Snapshot, image.snapshot_key, file_name="images/no-such-image.vhdx")
     (one,) = gateway.launch(1, **ZONE)
     gateway.wait("terminated", one, seconds=30)
     assert reason(gateway, one) == "Server.InternalError"
