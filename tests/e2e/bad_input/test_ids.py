@@ -61,6 +61,39 @@ IDS = [
         "The volumes '{id}, {other}' do not exist.",
     ),
     Ids(
+        "describe_volume_status",
+        "VolumeIds",
+        "vol",
+        (
+            "InvalidParameterValue",
+            "Value ({id}) for parameter volumes is invalid. Expected: 'vol-...'.",
+        ),
+        ("InvalidVolume.NotFound", "The volume '{id}' does not exist."),
+        "The volumes '{id}, {other}' do not exist.",
+    ),
+    Ids(
+        "describe_snapshots",
+        "SnapshotIds",
+        "snap",
+        ("InvalidSnapshotID.Malformed", 'Invalid id: "{id}"'),
+        ("InvalidSnapshot.NotFound", "The snapshot '{id}' does not exist."),
+        "The snapshot '{id}' does not exist.",
+    ),
+    Ids(
+        "describe_security_group_rules",
+        "SecurityGroupRuleIds",
+        "sgr",
+        (
+            "InvalidParameterValue",
+            "Value ({id}) for parameter securityGroupRuleIds is invalid. Expected: 'sgr-...'.",
+        ),
+        (
+            "InvalidSecurityGroupRuleId.NotFound",
+            "The security group rule ID '{id}' does not exist",
+        ),
+        "The security group rule IDs '{id}, {other}' do not exist",
+    ),
+    Ids(
         "describe_vpcs",
         "VpcIds",
         "vpc",

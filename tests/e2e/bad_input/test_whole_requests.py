@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -10,14 +11,20 @@ import pytest
 from botocore import xform_name
 
 from ec2gw.wire import model
-from tests.e2e.bad_input.asked import LAUNCH, REGION, filled, refused
+from tests.e2e.bad_input.asked import ABSENT, LAUNCH, REGION, filled, refused
 from tests.gateway import WINDOWS_IMAGE, Gateway
 from translators import registry
 
 GIVEN: Mapping[str, Mapping[str, Any]] = {
+    "CreateSnapshots": {"InstanceSpecification": {"InstanceId": "{instance}"}},
     "CreateTags": {"Resources": ["{instance}"], "Tags": [{"Key": "dry"}]},
     "DeleteKeyPair": {"KeyName": "taken"},
     "DeleteTags": {"Resources": ["{instance}"]},
+    "ModifySecurityGroupRules": {
+        "SecurityGroupRules": [
+            {"SecurityGroupRuleId": f"sgr-{ABSENT}", "SecurityGroupRule": {"IpProtocol": "-1"}}
+        ]
+    },
     "RunInstances": {**LAUNCH, "ImageId": WINDOWS_IMAGE},
 }
 """What an action is asked beyond what it requires, lest it would have failed anyway."""
@@ -51,9 +58,14 @@ def _something(name: str, shape: model.Shape, facts: Mapping[str, str]) -> Any:
         return [_something(name, shape.item.shape, facts)]
     if name in ("InstanceId", "InstanceIds"):
         return facts["instance"]
-    return {"boolean": True, "integer": 1, "string": "dry", "blob": b"dry", "structure": {}}[
-        shape.kind
-    ]
+    return {
+        "boolean": True,
+        "integer": 1,
+        "string": "dry",
+        "blob": b"dry",
+        "structure": {},
+        "timestamp": dt.datetime(2040, 1, 1, tzinfo=dt.UTC),
+    }[shape.kind]
 
 
 def _state(ec2: Any) -> list[Any]:
