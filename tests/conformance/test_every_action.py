@@ -232,7 +232,9 @@ def test_a_token_makes_a_request_once(world: World, action: str) -> None:
 
 def other_parameters(action: str) -> dict[str, Any]:
     """What makes another request of an action's sample."""
-    given = {"TagSpecifications": [{"ResourceType": kinds(action)[0], "Tags": [{"Key": "k"}]}]}
+    given: dict[str, Any] = {
+        "TagSpecifications": [{"ResourceType": kinds(action)[0], "Tags": [{"Key": "k"}]}]
+    }
     others = {"RunInstances": {"MaxCount": 2}, "CopyImage": {"Name": "another"}}
     return others.get(action, given)
 

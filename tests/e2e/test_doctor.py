@@ -417,8 +417,9 @@ def test_the_clean_up_waits_for_a_plan_of_a_dead_doctor_that_still_runs(ward: Wa
     looks = trials.many_looks(8000, port.Path("busy"))
     last = trials.namesake("i-late", port.Path("instances"))
     plan = dataclasses.replace(looks, calls=looks.calls + last.calls)
-    fence = port.Fence("5" * 32, "doctor-0", 1)
-    alive.tokens.begin(fence.token)  # as the dead one did, before it sent it
+    token = "5" * 32
+    fence = port.Fence(token, "doctor-0", 1)
+    alive.tokens.begin(token)  # as the dead one did, before it sent it
     link = dead.another(1)
 
     def forsaken() -> None:

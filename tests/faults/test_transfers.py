@@ -244,8 +244,10 @@ def test_a_volume_of_a_snapshot_that_lies_elsewhere_has_it_sent_for(carriage: Ca
         "CreateVolume", AvailabilityZone="us-east-1b", SnapshotId=snapshot.id, Size=9
     )
     carriage.until(
-        lambda: {one.id: one.phase for one in carriage.rows(models.Volume)}
-        == {made["VolumeId"]: "available"},
+        lambda: (
+            {one.id: one.phase for one in carriage.rows(models.Volume)}
+            == {made["VolumeId"]: "available"}
+        ),
         "the volume is available",
     )
     carriage.assert_arrived()

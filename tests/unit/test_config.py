@@ -15,7 +15,10 @@ from ec2gw import config, typed
 from ec2gw.config import Invalid
 
 EXAMPLE = config.shipped("ec2gw.example.toml")
-NO_DEFAULT = {"tls", "depot", "network", "settings", "instance_types", "token_key", "public_endpoint"}
+NO_DEFAULT = {
+    *("tls", "depot", "network", "settings"),
+    *("instance_types", "token_key", "public_endpoint"),
+}
 NETWORK = {"name": "a", "zone": "eu-central-1a", "switch": "vm", "cidr": "10.0.0.0/20"}
 
 

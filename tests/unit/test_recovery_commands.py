@@ -91,7 +91,8 @@ def test_vms_that_were_left_alone_are_listed_until_they_are_tried_again(
     run: Run, data: Path
 ) -> None:
     def leave(session: Any) -> None:
-        named(session, "hv1").strays = [{"name": "i-1", "why": "its Notes are early", "addresses": []}]
+        stray = {"name": "i-1", "why": "its Notes are early", "addresses": []}
+        named(session, "hv1").strays = [stray]
 
     change(data, leave)
     assert "hv1: VM i-1: its Notes are early" in run("host", "list").output
