@@ -235,7 +235,10 @@ def other_parameters(action: str) -> dict[str, Any]:
     given: dict[str, Any] = {
         "TagSpecifications": [{"ResourceType": kinds(action)[0], "Tags": [{"Key": "k"}]}]
     }
-    others = {"RunInstances": {"MaxCount": 2}, "CopyImage": {"Name": "another"}}
+    others: dict[str, dict[str, Any]] = {
+        "RunInstances": {"MaxCount": 2},
+        "CopyImage": {"Name": "another"},
+    }
     return others.get(action, given)
 
 
