@@ -239,9 +239,10 @@ class Console:
             session.machine.disk_rate = mib_per_second * 1024**2
             session.put_machine()
 
-    def set_file_system(self, host: str, name: str) -> None:
+    def set_file_system(self, host: str, name: str, build: int = 20348) -> None:
+        """What the host's disk is formatted with, and the build of its Windows."""
         with self._world.changing(host) as session:
-            session.machine.file_system = name
+            session.machine.file_system, session.machine.build = name, build
             session.put_machine()
 
     def restart_service(self, host: str) -> None:

@@ -158,3 +158,22 @@ def test_the_file_goes_with_the_last_child(gateway: Rig) -> None:
     gateway.until(lambda: row(gateway, snapshot) is None, "the snapshot is gone")
     assert host_files(gateway, "snapshots") == {}
     assert gateway.leftovers() == []
+
+
+def test_a_volume_on_refs_of_server_2025_is_cloned_without_a_job(gateway: Rig) -> None:
+    console = Console(gateway.world)
+    for host in gateway.world.hosts:
+        console.set_file_system(host, "ReFS", build=26100)
+        console.set_disk_rate(host, 0)  # a job would never end
+    made = gateway.ask("CreateVolume", AvailabilityZone="us-east-1a", Size=5)["VolumeId"]
+    gateway.until(
+        lambda: (
+            [one.phase for one in gateway.rows(models.Volume) if one.id == made] == ["available"]
+        ),
+        "the volume is there",
+    )
+    snapshot = gateway.ask("CreateSnapshot", VolumeId=made)["SnapshotId"]
+    reached(gateway, snapshot, "ready")
+    (clone,) = host_files(gateway, "snapshots").values()
+    assert (clone["parent"], clone["read_only"]) == (None, True)
+    assert host_files(gateway, "tmp") == {}

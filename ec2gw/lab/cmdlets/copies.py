@@ -6,11 +6,12 @@ CIM_ConcreteJob (JobState); the agent's Start-DiskCopy.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 
 from ec2gw.lab.cmdlets.objects import Live, Values, time
 from ec2gw.lab.cmdlets.shell import Shell, cmdlet
-from ec2gw.lab.world import disks, model
+from ec2gw.lab.world import disks, model, paths
 from ec2gw.lab.world.session import Session
 
 JOB_STARTED, FILE_NOT_FOUND, NOT_A_DISK = 4096, 32779, 32773
@@ -25,6 +26,7 @@ STATES: Mapping[str, int] = {
 FAILED = 32768
 DONE, INVALID_PARAMETER, INVALID_STATE = 0, 32773, 32775
 TERMINATE = 4
+CLONES_FROM = 26100
 """Of CIM_ConcreteJob.RequestStateChange."""
 
 
@@ -37,8 +39,23 @@ def start_disk_copy(shell: Shell) -> Sequence[Live]:
             return [_answer("", FILE_NOT_FOUND)]
         if source.vhd is None:
             return [_answer("", NOT_A_DISK)]
+        if _clones(session) and source.vhd.parent is None:
+            clone = dataclasses.replace(
+                source,
+                path=paths.canonical(shell.text("Destination")),
+                read_only=False,
+                vhd=dataclasses.replace(source.vhd),
+                created_at=session.now,
+            )
+            session.put_file(clone)
+            return [_answer("", DONE)]
         job = disks.begin_copy(session, source.path, shell.text("Destination"), shell.injected)
         return [_answer(job.id, JOB_STARTED)]
+
+
+def _clones(session: Session) -> bool:
+    """Whether copying a file shares its blocks: from Windows Server 2025 on, on ReFS."""
+    return session.machine.file_system == "ReFS" and session.machine.build >= CLONES_FROM
 
 
 def request_state(shell: Shell, job_id: str, arguments: Mapping[str, object]) -> int:

@@ -312,6 +312,8 @@ class Machine:
     denies: list[str] = field(default_factory=list)
     """Cmdlets that the account has no right to."""
     file_system: str = "NTFS"
+    build: int = 20348
+    """Of Windows: 20348 is Server 2022, 26100 Server 2025."""
     disk_rate: int = 400 * 1024**2
     """Bytes a second of a copy or a merge; 0: none ever ends."""
     jobs: list[Job] = field(default_factory=list)

@@ -157,6 +157,12 @@ function Move-File {
 function Start-DiskCopy {
     [CmdletBinding()]
     param([Parameter(Mandatory = $true)][string] $Source, [Parameter(Mandatory = $true)][string] $Destination)
+    # On ReFS, Windows Server 2025 copies a file by sharing its blocks: seconds, whatever its size. Of a disk with a parent that would be a part of it alone.
+    $drive = [System.IO.DriveInfo]::new([System.IO.Path]::GetPathRoot($AgentRoot))
+    if ($drive.DriveFormat -ceq 'ReFS' -and [System.Environment]::OSVersion.Version.Build -ge 26100 -and -not (Hyper-V\Get-VHD -Path $Source).ParentPath) {
+        Use-Disk { [System.IO.File]::Copy($Source, $Destination) }
+        return [pscustomobject] @{ Job = ''; Code = [long] 0 }
+    }
     $class = CimCmdlets\Get-CimClass -Namespace 'root\virtualization\v2' -ClassName 'Msvm_VirtualHardDiskSettingData'
     $new = CimCmdlets\New-CimInstance -CimClass $class -ClientOnly -Property @{ Path = $Destination; Type = [uint16] 3; Format = [uint16] 3; BlockSize = [uint32] 0; LogicalSectorSize = [uint32] 0 }
     $text = [System.Text.Encoding]::Unicode.GetString([Microsoft.Management.Infrastructure.Serialization.CimSerializer]::Create().Serialize($new, [Microsoft.Management.Infrastructure.Serialization.InstanceSerializationOptions]::None))
