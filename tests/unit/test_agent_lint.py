@@ -62,6 +62,7 @@ OF_POWERSHELL = {
 FROM_HOSTS = {
     "InstanceID": "CIM_ConcreteJob",
     "LastBootUpTime": "Win32_OperatingSystem",
+    "ParentPath": "what Get-VHD answers",
     "ReturnValue": "what Invoke-CimMethod answers",
     "MachineGuid": r"the registry, SOFTWARE\Microsoft\Cryptography",
 }
