@@ -36,6 +36,7 @@ ED25519: Final = b"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIPm9Y2o7sXyXHxoNyUMHZG+5x
 EC2: Final = sorted(name for service, name in ACTIONS if service == "ec2")
 
 PREFIXES: Final[Mapping[str, str]] = {
+    "AssociatedSubnet": "subnet",
     "DhcpOptions": "dopt",
     "Group": "sg",
     "Image": "ami",
