@@ -63,6 +63,7 @@ OUR_WORDS = {
     "permission_twice": "as users report it; the list of sightings has it not",
     "port_out_of_range": "as users report it; the list of sightings has it not",
     "ports_reversed": "no sighting",
+    "recovering": "AWS restores no old state; the code and status of what passes",
     "root_grows_while_off": "AWS has no IDE",
     "root_in_use": "as users report it; the list of sightings has it not",
     "security_group_limit_exceeded": "the sighting is of groups of an instance",
