@@ -6,6 +6,7 @@ import dataclasses
 import datetime as dt
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -136,8 +137,15 @@ def test_asking_twice_carries_once(carriage: Carriage) -> None:
 
 @pytest.fixture
 def slow(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pieces so small that there is time to break in."""
-    monkeypatch.setattr(porter, "PIECE_BYTES", 8192)
+    """Pieces so small, on a line so slow, that there is time to break in."""
+    ask = porter._ask
+
+    def slowly(*arguments: Any, **named: Any) -> Any:
+        time.sleep(0.03)
+        return ask(*arguments, **named)
+
+    monkeypatch.setattr(porter, "_ask", slowly)
+    monkeypatch.setattr(porter, "PIECE_BYTES", 4096)
 
 
 def test_restarts_of_everything_cost_no_byte_twice_and_lose_none(
