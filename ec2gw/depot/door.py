@@ -25,6 +25,8 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
+from sqlalchemy.orm import Session
+
 from ec2gw.depot.shelf import Full, Gap, Shelf
 from state import models
 from state.store import Store
@@ -112,9 +114,12 @@ class _Handler(BaseHTTPRequestHandler):
             self._say(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
             return
         depot = self.server.depot
-        if transfer.length_bytes is not None:  # it has been whole; the last answer was lost
-            self._say(HTTPStatus.CONFLICT, transfer.length_bytes)
+        if transfer.sha256 is not None:  # it has been whole; the last answer was lost
+            self._say(HTTPStatus.CONFLICT, total)
             return
+        if transfer.length_bytes != total:  # another file than what is here of it
+            depot.shelf.drop(transfer.key)
+            self._note(transfer, done_bytes=0, length_bytes=total)
         try:
             here = depot.shelf.take(transfer.key, first, length, total, self.rfile.read)
         except Gap as gap:
@@ -127,16 +132,24 @@ class _Handler(BaseHTTPRequestHandler):
         if here < last + 1:  # it fell silent in the middle
             self.close_connection = True
             return
-        digest = depot.shelf.digest(transfer.key) if here == total else None
-        self._note(transfer, here, digest)
+        self._note(transfer, done_bytes=here)
+        self._end(transfer, here, total)
         self._say(HTTPStatus.NO_CONTENT, here)
 
     def do_HEAD(self) -> None:
         transfer = self._admitted("sending", "receiving")
-        if transfer is not None:
-            whole = transfer.length_bytes
-            here = whole if whole is not None else self.server.depot.shelf.received(transfer.key)
-            self._say(HTTPStatus.NO_CONTENT, here)
+        if transfer is None:
+            return
+        here = transfer.length_bytes or 0
+        if transfer.sha256 is None and here:  # of what was not announced nothing here counts
+            total, here = here, self.server.depot.shelf.received(transfer.key)
+            self._end(transfer, here, total)  # it may have come whole, and we ended before that
+        self._say(HTTPStatus.NO_CONTENT, here)
+
+    def _end(self, transfer: models.Transfer, here: int, total: int) -> None:
+        """Tell the digest of what is whole; told again it is the same."""
+        if here == total:
+            self._note(transfer, sha256=self.server.depot.shelf.digest(transfer.key))
 
     def do_GET(self) -> None:
         transfer = self._admitted("receiving")
@@ -190,16 +203,13 @@ class _Handler(BaseHTTPRequestHandler):
             return None
         return found
 
-    def _note(self, transfer: models.Transfer, here: int, digest: str | None) -> None:
-        def work(session: Any) -> None:
+    def _note(self, transfer: models.Transfer, **columns: object) -> None:
+        def work(session: Session) -> None:
             row = session.get(models.Transfer, transfer.key)
-            if row is not None and (row.phase, row.generation) == (
-                transfer.phase,
-                transfer.generation,
-            ):
-                row.done_bytes = here
-                if digest is not None:
-                    row.length_bytes, row.sha256 = here, digest
+            same = (transfer.phase, transfer.generation)
+            if row is not None and (row.phase, row.generation) == same:
+                for name, value in columns.items():
+                    setattr(row, name, value)
 
         self.server.depot.store.write(work)
 

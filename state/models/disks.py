@@ -152,7 +152,7 @@ class Transfer(Keyed, Base):
     phase: Mapped[storage.TransferPhase] = mapped_column(index=True)
     generation: Mapped[int] = mapped_column(default=1)
     phase_since: Mapped[dt.datetime]
-    # Told by the depot once it has the whole file.
+    # Told by the depot: the length when a host announces the file, the digest once it is whole.
     length_bytes: Mapped[int | None] = mapped_column(BigInteger)
     sha256: Mapped[str | None] = mapped_column(String(64))
     done_bytes: Mapped[int] = mapped_column(BigInteger, default=0)

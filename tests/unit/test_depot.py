@@ -131,6 +131,36 @@ def test_a_piece_sent_again_or_too_early_is_told_where_to_go_on(scene: Scene) ->
     assert scene.shelf.digest(scene.key) == hashlib.sha256(DISK).hexdigest()
 
 
+def test_a_disk_that_came_whole_as_the_depot_died_is_told_of_when_its_sender_asks(
+    scene: Scene,
+) -> None:
+    host, token, total = scene.host, scene.token, len(DISK)
+    assert host.send(scene.key, token, 0, DISK[:10], total) == (204, "10")
+    left = [DISK[10:], b""]
+    scene.shelf.take(scene.key, 10, total - 10, total, lambda _: left.pop(0))
+    assert scene.row().sha256 is None
+    status, headers, _ = host.ask("HEAD", f"/files/{scene.key}", token)
+    assert (status, headers["X-Ec2gw-Length"]) == (204, str(total))
+    assert scene.row().sha256 == hashlib.sha256(DISK).hexdigest()
+
+
+def test_what_is_left_of_an_earlier_attempt_counts_for_nothing(scene: Scene) -> None:
+    scene.host.send(scene.key, scene.token, 0, DISK, len(DISK))
+    scene.enter("failed")
+    on = scene.row()
+    scene.store.write(
+        lambda session: transfers.ask(
+            session, PATH, on.source_host_key, on.target_host_key, rows.NOW
+        )
+    )
+    status, headers, _ = scene.host.ask("HEAD", f"/files/{scene.key}", scene.token)
+    assert (status, headers["X-Ec2gw-Length"]) == (204, "0")
+    other = DISK[::-1] + b"more"
+    total = len(other)
+    assert scene.host.send(scene.key, scene.token, 0, other, total) == (204, str(total))
+    assert scene.row().sha256 == hashlib.sha256(other).hexdigest()
+
+
 def test_what_came_before_a_sender_fell_silent_is_kept(scene: Scene) -> None:
     left = [b"abc", b""]
     assert scene.shelf.take(scene.key, 0, 10, 20, lambda _: left.pop(0)) == 3

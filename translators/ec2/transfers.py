@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
@@ -27,6 +27,7 @@ _TRIES: Final = 8
 """Of one phase; the pauses between them add up to some minutes."""
 _LONGEST_PAUSE: Final = 60.0
 _POLL: Final = 1.0
+_Direction = Literal["Send", "Receive"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,7 +160,7 @@ def receive(intent: Intent, sight: transfer.Sight) -> Decision:
     return _see_to_it(intent, sight, "Receive")
 
 
-def _see_to_it(intent: Intent, sight: transfer.Sight, direction: str) -> Decision:
+def _see_to_it(intent: Intent, sight: transfer.Sight, direction: _Direction) -> Decision:
     if intent.settings.depot is None:
         return Wait(_LONGEST_PAUSE, "no depot is configured: disks cannot go from host to host")
     if intent.seconds_in_phase > transfers.VALID.total_seconds() * 0.9:
@@ -174,13 +175,13 @@ def _see_to_it(intent: Intent, sight: transfer.Sight, direction: str) -> Decisio
     return _try(intent, transfer.start(_order(intent, direction)), task)
 
 
-def _order(intent: Intent, direction: str) -> transfer.Order:
+def _order(intent: Intent, direction: _Direction) -> transfer.Order:
     depot = intent.settings.depot
     assert depot is not None
     return transfer.Order(
         name=intent.task,
         generation=intent.generation,
-        direction="Send" if direction == "Send" else "Receive",
+        direction=direction,
         path=intent.path,
         url=f"{depot.url}/files/{intent.key}",
         certificate=depot.certificate,
