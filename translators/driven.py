@@ -8,10 +8,11 @@ Source: docs/architecture.md, "The life of an instance".
 
 from __future__ import annotations
 
+import abc
 import datetime as dt
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from sqlalchemy.orm import Session
 
@@ -73,52 +74,57 @@ class Intent:
     def seconds_in_phase(self) -> float:
         return (self.now - self.since).total_seconds()
 
+    def left_of(self, pause_seconds: float, last: Last) -> float:
+        """What is left of a pause since then; nothing when the clock was set back meanwhile."""
+        passed = (self.now - last.at).total_seconds()
+        return pause_seconds - passed if passed >= 0 else 0.0
+
 
 I = TypeVar("I", bound=Intent)  # noqa: E741 - the intent of a kind
 Run = Callable[[Plan], Answer]
 """Runs a plan that changes nothing on the intent's host."""
 
 
-class Kind(Protocol, Generic[I]):
-    """How rows of one kind are read and written; `name` is also the first word of its steps."""
+class Kind(abc.ABC, Generic[I]):
+    """How rows of one kind are read and written."""
 
-    @property
-    def name(self) -> str: ...
+    name: str
+    """Also the first word of its steps."""
 
-    def due(self, session: Session, host_key: int) -> list[Due]:
+    @abc.abstractmethod
+    def due(self, session: Session, host_key: int, now: dt.datetime) -> list[Due]:
         """List all rows that are to be driven on the host, the longest waiting first."""
-        ...
 
+    @abc.abstractmethod
     def load(self, session: Session, key: int, settings: Settings, now: dt.datetime) -> I | None:
         """Read a row's intent; None when there is nothing (left) to drive."""
-        ...
 
+    @abc.abstractmethod
     def look(self, intent: I, run: Run) -> Any:
         """See on the host what the kind's steps compare the intent with.
 
         :raises HostError: the host was not seen; nothing is decided on a guess
         """
-        ...
 
+    @abc.abstractmethod
     def is_still(self, session: Session, intent: I) -> bool:
         """Tell whether the row still wants what it wanted when the intent was read."""
-        ...
 
+    @abc.abstractmethod
     def settle(self, session: Session, intent: I, rest: Rest, now: dt.datetime) -> None:
         """Move the row, which is still as it was, as the host was found."""
-        ...
+
+    @abc.abstractmethod
+    def catch_up(self, session: Session, intent: I, seen: int) -> bool:
+        """Raise the row's generation above what its host has seen; False: that is not right."""
 
     def note(self, session: Session, intent: I, facts: Mapping[str, object]) -> None:
         """Write down, in a row that is still as it was, what a step wants remembered."""
-        ...
-
-    def catch_up(self, session: Session, intent: I, seen: int) -> bool:
-        """Raise the row's generation above what its host has seen; False: that is not right."""
-        ...
+        raise TypeError(f"steps of {self.name} have nothing to note")
 
     def is_gone(self, session: Session, intent: I, now: dt.datetime) -> bool:
         """Tell whether what is not on the intent's host is on no other one either."""
-        ...
+        return False
 
 
 KINDS: Final[dict[str, Kind[Any]]] = {}

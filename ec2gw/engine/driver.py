@@ -194,13 +194,14 @@ class Driver:
 
     def _due(self) -> dict[hand.Which, driven.Due]:
         """All that is to be driven here; of one lane, whatever its kind's row waited longest."""
+        now = self._given.now()
         with self._given.state.read() as session:
             if recovering.is_on(session):
                 return {}
             return {
                 (name, one.key): one
                 for name, kind in driven.KINDS.items()
-                for one in kind.due(session, self.host_key)
+                for one in kind.due(session, self.host_key, now)
             }
 
     def _collect(

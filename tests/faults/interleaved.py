@@ -231,7 +231,7 @@ class Stage(Cloud):
             return [
                 (name, one.key)
                 for name, kind in driven.KINDS.items()
-                for one in kind.due(session, self.sites[number].key)
+                for one in kind.due(session, self.sites[number].key, self.now)
             ]
 
     def advance(self, number: int, which: hand.Which, plans: int) -> None:

@@ -46,12 +46,12 @@ class Intent(driven.Intent):
         return f"transfer-{self.key:x}"
 
 
-class Transfers:
+class Transfers(driven.Kind[Intent]):
     """How transfers are driven; see `translators.driven.Kind`."""
 
     name = "transfer"
 
-    def due(self, session: Session, host_key: int) -> list[driven.Due]:
+    def due(self, session: Session, host_key: int, now: dt.datetime) -> list[driven.Due]:
         row = models.Transfer
         query = (
             sa.select(row.key, row.generation)
@@ -125,9 +125,6 @@ class Transfers:
     def catch_up(self, session: Session, intent: Intent, seen: int) -> bool:
         session.get_one(models.Transfer, intent.key).generation = seen + 1
         return True
-
-    def is_gone(self, session: Session, intent: Intent, now: dt.datetime) -> bool:
-        return False
 
 
 driven.register(Transfers())

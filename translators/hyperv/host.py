@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Final, Literal, Protocol
 
 Cast = Literal["text", "int", "bool", "time", "texts"]
 Flat = str | int | bool | None | list[str]
@@ -97,6 +97,10 @@ class Answer:
     elapsed_ms: int = 0
 
 
+_PASSING: Final = frozenset({"InvalidState", "ObjectInUse", "FileInUse"})
+_SHARING_VIOLATION: Final = "0x80070020"
+
+
 @dataclass(frozen=True, slots=True)
 class HostFault:
     """An error record of PowerShell, in the parts that no language changes (`text` is for logs)."""
@@ -113,6 +117,11 @@ class HostFault:
     def identifier(self) -> str:
         """The first part of the id: `InvalidState` of `InvalidState,...Commands.StopVM`."""
         return self.id.split(",", 1)[0]
+
+    @property
+    def passes(self) -> bool:
+        """Whether something else was under way: the same call may well succeed later."""
+        return self.identifier in _PASSING or _SHARING_VIOLATION in self.hresult
 
 
 class HostError(Exception):

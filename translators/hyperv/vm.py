@@ -92,6 +92,10 @@ class Vm:
     processors: int
     memory_bytes: int
 
+    @property
+    def in_transition(self) -> bool:
+        return self.state not in OFF_STATES and self.state not in RUNNING_STATES
+
 
 @dataclass(frozen=True, slots=True)
 class Sight:

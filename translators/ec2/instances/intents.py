@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import datetime as dt
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, cast
 
@@ -47,12 +47,12 @@ class Intent(driven.Intent):
     """They are to be while the VM is off: it is not started before."""
 
 
-class Instances:
+class Instances(driven.Kind[Intent]):
     """How instances are driven; see `translators.driven.Kind`."""
 
     name = "instance"
 
-    def due(self, session: Session, host_key: int) -> list[driven.Due]:
+    def due(self, session: Session, host_key: int, now: dt.datetime) -> list[driven.Due]:
         instance = models.Instance
         query = (
             sa.select(instance.key, instance.generation)
@@ -99,9 +99,6 @@ class Instances:
         vm_id = rest.facts.get("vm_id")
         if isinstance(vm_id, str) and instance.vm_id is None:
             instance.vm_id = vm_id
-
-    def note(self, session: Session, intent: Intent, facts: Mapping[str, object]) -> None:
-        raise NotImplementedError("the steps of instances have nothing to note")
 
     def catch_up(self, session: Session, intent: Intent, seen: int) -> bool:
         if intent.phase == "pending":  # launched once already, and perhaps ended since

@@ -9,7 +9,6 @@ Source: docs/hyperv.md, "Security groups".
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -39,15 +38,15 @@ class Intent(driven.Intent):
     rules: frozenset[acl.Rule]
 
 
-class Ports:
+class Ports(driven.Kind[Intent]):
     """How ports are driven; see `translators.driven.Kind`."""
 
     name = "interface"
 
-    def due(self, session: Session, host_key: int) -> list[driven.Due]:
+    def due(self, session: Session, host_key: int, now: dt.datetime) -> list[driven.Due]:
         return [
             driven.Due(key, wanted, driven.vm_lane(instance_key))
-            for key, wanted, instance_key in port_rules.due(session, host_key, _now())
+            for key, wanted, instance_key in port_rules.due(session, host_key, now)
         ]
 
     def load(
@@ -98,19 +97,9 @@ class Ports:
             .values(applied=intent.generation, changed_at=now)
         )
 
-    def note(self, session: Session, intent: Intent, facts: Mapping[str, object]) -> None:
-        raise NotImplementedError("the step of ports has nothing to note")
-
     def catch_up(self, session: Session, intent: Intent, seen: int) -> bool:
         session.get_one(InterfaceRules, intent.key).wanted = seen + 1
         return True
-
-    def is_gone(self, session: Session, intent: Intent, now: dt.datetime) -> bool:
-        raise NotImplementedError("the step of ports does not ask where its VM is")
-
-
-def _now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
 
 
 driven.register(Ports())

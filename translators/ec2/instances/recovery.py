@@ -352,7 +352,7 @@ def _working(
     hosts = session.scalars(sa.select(models.Host.key).where(models.Host.state != "removed")).all()
     for kind in driven.KINDS.values():
         for host_key in hosts:
-            for due in kind.due(session, host_key):
+            for due in kind.due(session, host_key, now):
                 intent = kind.load(session, due.key, settings, now)
                 if intent is not None:
                     yield kind, intent

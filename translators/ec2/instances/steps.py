@@ -13,7 +13,7 @@ from translators.ec2.instances.findings import VANISHED
 from translators.ec2.instances.intents import Intent
 from translators.hyperv import vm
 from translators.hyperv.host import Plan
-from translators.steps import Decision, Do, Elsewhere, Last, Rest, Wait, step
+from translators.steps import Decision, Do, Elsewhere, Rest, Wait, step
 
 NO_CAPACITY: Final = (
     "Server.InsufficientInstanceCapacity",
@@ -204,7 +204,7 @@ def _try(
         if failure is not None and last.tries >= _TRIES:
             return Rest(*failure)
         pause = min(_LONGEST_PAUSE, 0.25 * 2 ** min(last.tries, 8))
-    left = _left(intent, last, pause)
+    left = intent.left_of(pause, last)
     if left <= 0:
         return Do(plan)
     return Wait(min(left, 1.0), f"{plan.purpose}: {last.error.id}" if last.error else None)
@@ -217,13 +217,7 @@ def _ask_guest(intent: Intent, plan: Plan) -> Decision:
     pause = (
         _ASK_GUEST_AGAIN if vm.accepted(last.answer) else min(_GUEST_NOT_READY, 0.5 * last.tries)
     )
-    return Do(plan) if _left(intent, last, pause) <= 0 else _soon(intent)
-
-
-def _left(intent: Intent, last: Last, pause_seconds: float) -> float:
-    """What is left of a pause; nothing when the clock was set back since it began."""
-    passed = (intent.now - last.at).total_seconds()
-    return pause_seconds - passed if passed >= 0 else 0.0
+    return Do(plan) if intent.left_of(pause, last) <= 0 else _soon(intent)
 
 
 def _soon(intent: Intent) -> Wait:

@@ -20,12 +20,12 @@ from translators.settings import Settings
 from translators.steps import Rest
 
 
-class Snapshots:
+class Snapshots(driven.Kind[Intent]):
     """How snapshots are driven; see `translators.driven.Kind`."""
 
     name = "snapshot"
 
-    def due(self, session: Session, host_key: int) -> list[driven.Due]:
+    def due(self, session: Session, host_key: int, now: dt.datetime) -> list[driven.Due]:
         here = sa.case(
             (
                 sa.and_(Snapshot.phase.in_(intents.ON_A_VM), Instance.host_key.is_not(None)),

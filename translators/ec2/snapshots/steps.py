@@ -12,16 +12,13 @@ from typing import Final
 
 from translators.ec2.snapshots.intents import Intent, Sight
 from translators.hyperv import checkpoint, copying, vm
-from translators.hyperv.host import HostFault, Path, Plan
-from translators.steps import Decision, Do, Elsewhere, Last, Note, Rest, Wait, step
+from translators.hyperv.host import Path, Plan
+from translators.steps import Decision, Do, Elsewhere, Note, Rest, Wait, step
 
 _TRIES: Final = 5
 """Tries of one plan, each after a look, whose failure is taken for final."""
 _LONGEST_PAUSE: Final = 60.0
 _LONGEST_POLL: Final = 5.0
-_PASSING: Final = frozenset({"InvalidState", "ObjectInUse", "FileInUse"})
-"""Something else is under way on the VM or with the file: it passes."""
-_SHARING_VIOLATION: Final = "0x80070020"
 _PASSING_PAUSE: Final = 5.0
 _PATIENCE_SECONDS: Final = 120.0
 """After so long the operator is told what is waited for."""
@@ -47,7 +44,7 @@ def freeze(intent: Intent, sight: Sight) -> Decision:
         if path is None:  # an administrator moved it, or took it away
             return Rest("failed")
         return Rest("frozen", facts={"checkpoint": found[0].id, "source": path.segments})
-    if not intent.leads or _in_transition(mine) or sight.machine.busy:
+    if not intent.leads or mine.in_transition or sight.machine.busy:
         return Wait(0.2)
     strays = [one for one in sight.machine.checkpoints if one.name.startswith(checkpoint.PREFIX)]
     if strays:  # of ours, and of no snapshot that is known: what an older state left there
@@ -138,7 +135,7 @@ def _unfreeze(intent: Intent, sight: Sight, mine: vm.Vm) -> Decision | None:
     if sight.machine.busy:
         return Wait(_soon(intent), "its checkpoint is still being merged" if late else None)
     if sight.machine.named(name):
-        if _in_transition(mine):
+        if mine.in_transition:
             return Wait(0.2)
         return _attempt(intent, checkpoint.remove(mine.id, name))
     merging = any(path.lower().endswith(".avhdx") for path in sight.machine.drives.values())
@@ -160,10 +157,6 @@ def _mine(intent: Intent, sight: Sight) -> vm.Vm | Wait | None:
     return found[0]
 
 
-def _in_transition(mine: vm.Vm) -> bool:
-    return mine.state not in vm.OFF_STATES and mine.state not in vm.RUNNING_STATES
-
-
 def _soon(intent: Intent) -> float:
     """Poll long work: often at first, seldom when it takes long."""
     return max(0.1, min(_LONGEST_POLL, intent.seconds_in_phase / 10))
@@ -179,25 +172,15 @@ def _attempt(
     last = intent.tried.get(plan.purpose)
     if last is None or last.ran is False:
         return Do(plan)
-    if last.error is not None and _passes(last.error):
+    if last.error is not None and last.error.passes:
         pause = min(_PASSING_PAUSE, 0.1 * 2 ** min(last.tries, 6))
     elif hopeless is not None and last.tries >= _TRIES:
         return hopeless
     else:
         pause = min(_LONGEST_PAUSE, 0.25 * 2 ** min(last.tries, 8))
-    left = _left(intent, last, pause)
+    left = intent.left_of(pause, last)
     if left <= 0:
         return Do(plan)
     if last.error is not None:
         why = f"{plan.purpose}: {last.error.id}"
     return Wait(min(left, 1.0), why)
-
-
-def _passes(error: HostFault) -> bool:
-    return error.identifier in _PASSING or _SHARING_VIOLATION in error.hresult
-
-
-def _left(intent: Intent, last: Last, pause_seconds: float) -> float:
-    """What is left of a pause; nothing when the clock was set back since it began."""
-    passed = (intent.now - last.at).total_seconds()
-    return pause_seconds - passed if passed >= 0 else 0.0

@@ -102,12 +102,12 @@ def path_of(row: Volume, instance_id: str | None) -> Path:
     return vm.INSTANCES / instance_id / row.file_name
 
 
-class Volumes:
+class Volumes(driven.Kind[Intent]):
     """How volumes are driven; see `translators.driven.Kind`."""
 
     name = "volume"
 
-    def due(self, session: Session, host_key: int) -> list[driven.Due]:
+    def due(self, session: Session, host_key: int, now: dt.datetime) -> list[driven.Due]:
         query = (
             sa.select(Volume.key, Volume.generation, Volume.instance_key)
             .where(Volume.host_key == host_key, Volume.phase.in_(storage.VOLUME_WORKING))
@@ -199,9 +199,6 @@ class Volumes:
             return False
         session.get_one(Volume, intent.key).generation = seen + 1
         return True
-
-    def is_gone(self, session: Session, intent: Intent, now: dt.datetime) -> bool:
-        return False
 
 
 _SETTLED: Final[dict[str, dict[str, Any]]] = {

@@ -6,7 +6,6 @@ Source: EBS User Guide, "Amazon EBS Elastic Volumes"; docs/hyperv.md, "Volumes".
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -54,12 +53,12 @@ class Intent(driven.Intent):
         return self.subject_id
 
 
-class Modifications:
+class Modifications(driven.Kind[Intent]):
     """How modifications of volumes are driven; see `translators.driven.Kind`."""
 
     name = "volume-modification"
 
-    def due(self, session: Session, host_key: int) -> list[driven.Due]:
+    def due(self, session: Session, host_key: int, now: dt.datetime) -> list[driven.Due]:
         made = VolumeModification
         query = (
             sa.select(made.key, Volume.generation, Volume.key, Volume.instance_key)
@@ -136,16 +135,10 @@ class Modifications:
         for name, value in made.target.items():
             setattr(row, name, value)
 
-    def note(self, session: Session, intent: Intent, facts: Mapping[str, object]) -> None:
-        raise NotImplementedError("the step of modifications has nothing to note")
-
     def catch_up(self, session: Session, intent: Intent, seen: int) -> bool:
         made = session.get_one(VolumeModification, intent.key)
         session.get_one(Volume, made.volume_key).generation = seen + 1
         return True
-
-    def is_gone(self, session: Session, intent: Intent, now: dt.datetime) -> bool:
-        return False
 
 
 driven.register(Modifications())

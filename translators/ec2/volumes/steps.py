@@ -11,15 +11,12 @@ from translators import devices
 from translators.driven import Intent as AnyIntent
 from translators.ec2.volumes.intents import Intent, Machine, Sight
 from translators.hyperv import drive, vm, volume
-from translators.hyperv.host import HostFault, Plan
-from translators.steps import Decision, Do, Last, Note, Rest, Wait, step
+from translators.hyperv.host import Plan
+from translators.steps import Decision, Do, Note, Rest, Wait, step
 
 _TRIES: Final = 8
 """Tries of one plan, each after a look, whose failure is taken for final."""
 _LONGEST_PAUSE: Final = 60.0
-_TRANSIENT: Final = frozenset({"InvalidState", "ObjectInUse", "FileInUse"})
-"""Something else is under way on the VM or with the file: it passes."""
-_SHARING_VIOLATION: Final = "0x80070020"
 
 
 @step("volume", "creating")
@@ -77,7 +74,7 @@ def attach(intent: Intent, sight: Sight) -> Decision:
         return Wait(1.0, "a snapshot of it is being copied")
     if intent.machine.checkpointed:
         return Wait(1.0, "a checkpoint holds the disks of its instance")
-    if _in_transition(sight.vm) or (intent.is_root and sight.vm.state not in vm.OFF_STATES):
+    if sight.vm.in_transition or (intent.is_root and sight.vm.state not in vm.OFF_STATES):
         return Wait(0.5)
     failed = Rest("not-attached")
     if mine is not None:  # somebody put it where we do not look for it
@@ -120,7 +117,7 @@ def detach(intent: Intent, sight: Sight) -> Decision:
         return Wait(1.0, "a checkpoint holds it")
     if intent.machine.checkpointed:
         return Wait(1.0, "a checkpoint holds the disks of its instance")
-    if _in_transition(sight.vm):
+    if sight.vm.in_transition:
         return Wait(0.5)
     return attempt(intent, volume.detach(sight.vm.id, mine.place))
 
@@ -157,10 +154,6 @@ def _mine(intent: Intent, sight: Sight) -> volume.Drive | None:
     return next(found, None)
 
 
-def _in_transition(machine: vm.Vm) -> bool:
-    return machine.state not in vm.OFF_STATES and machine.state not in vm.RUNNING_STATES
-
-
 def attempt(intent: AnyIntent, plan: Plan, hopeless: Rest | None = None) -> Decision:
     """Run the plan, with pauses that grow while it fails; after enough failures, the finding.
 
@@ -172,20 +165,10 @@ def attempt(intent: AnyIntent, plan: Plan, hopeless: Rest | None = None) -> Deci
     if last.error is None:
         pause = min(_LONGEST_PAUSE, 0.5 * last.tries)
     else:
-        if hopeless is not None and last.tries >= _TRIES and not _passes(last.error):
+        if hopeless is not None and last.tries >= _TRIES and not last.error.passes:
             return hopeless
         pause = min(_LONGEST_PAUSE, 0.25 * 2 ** min(last.tries, 8))
-    left = _left(intent, last, pause)
+    left = intent.left_of(pause, last)
     if left <= 0:
         return Do(plan)
     return Wait(min(left, 1.0), f"{plan.purpose}: {last.error.id}" if last.error else None)
-
-
-def _passes(error: HostFault) -> bool:
-    return error.identifier in _TRANSIENT or _SHARING_VIOLATION in error.hresult
-
-
-def _left(intent: AnyIntent, last: Last, pause_seconds: float) -> float:
-    """What is left of a pause; nothing when the clock was set back since it began."""
-    passed = (intent.now - last.at).total_seconds()
-    return pause_seconds - passed if passed >= 0 else 0.0
