@@ -25,12 +25,14 @@ from typing import Any, Final, Literal
 from ec2gw import typed
 from ec2gw.auth.origins import is_loopback
 from ec2gw.typed import Invalid
-from translators.settings import InstanceType, Settings
+from translators.settings import Guest, InstanceType, Settings
 
 __all__ = [
     "Config",
     "Depot",
+    "Intake",
     "Invalid",
+    "Metadata",
     "Network",
     "Tls",
     "keys",
@@ -60,10 +62,16 @@ _TYPE: Final = re.compile(r"[a-z][a-z0-9-]{0,19}\.[a-z0-9-]{1,20}")
 _ZONE: Final = re.compile(r"[a-z]{2,}(-[a-z0-9]+)+[a-z]")
 _DEPOT_URL: Final = re.compile(r"https://[A-Za-z0-9.-]+(:[0-9]{1,5})?")
 _NO_KEYS: Final = {
-    "": ("tls", "settings", "network", "depot"),
-    "settings": ("instance_types", "laboratory", "token_key", "depot"),
+    "": ("tls", "settings", "network", "depot", "metadata", "intake"),
+    "settings": (
+        *("instance_types", "laboratory", "token_key", "password_key", "depot"),
+        *("guest", "metadata_served", "import_prefixes"),
+    ),
 }
 """Members that are tables of their own, or that the service finds out by itself."""
+_BESIDE: Final = (("tls", "certificate"), ("tls", "key"), ("metadata", "forwarder_key"))
+"""Keys whose paths are relative to the file that they stand in."""
+_PREFIX: Final = re.compile(r"https?://[A-Za-z0-9.:\[\]-]+/[^?#\s]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +115,27 @@ class Depot:
 
 
 @dataclass(frozen=True, slots=True)
+class Metadata:
+    """The listener that guests find at 169.254.169.254."""
+
+    listen: str
+    networks: tuple[str, ...] = ()
+    """Names of those that reach it; none: all."""
+    forwarder_key: Path | None = None
+    """Signs for whom a forwarder asks; None: a source address is the only identity."""
+
+
+@dataclass(frozen=True, slots=True)
+class Intake:
+    """Disks that come from outside."""
+
+    prefixes: tuple[str, ...] = ()
+    largest_gib: int = 2048
+    """Of a disk as its guest sees it."""
+    spare_gib: int = 10
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     listen: str = DEFAULT_LISTEN
     data: Path = field(default_factory=lambda: default_data(os.environ))
@@ -118,6 +147,8 @@ class Config:
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     tls: Tls | None = None
     depot: Depot | None = None
+    metadata: Metadata | None = None
+    intake: Intake = field(default_factory=Intake)
     settings: Settings = field(default_factory=Settings)
     network: tuple[Network, ...] = ()
 
@@ -142,6 +173,16 @@ class Config:
         return self.data / "run"
 
 
+_TABLES: Final[Mapping[str, type[Any]]] = {
+    "tls": Tls,
+    "depot": Depot,
+    "guest": Guest,
+    "metadata": Metadata,
+    "intake": Intake,
+}
+"""Tables of their own: name -> what it is read into."""
+
+
 def load(
     file: Path | None = None,
     environ: Mapping[str, str] = os.environ,
@@ -161,9 +202,10 @@ def load(
             raise Invalid(f"{file}: {error.strerror}") from None
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise Invalid(f"{file}: {error}") from None
-        for name in ("certificate", "key"):  # beside the file, wherever the service was started
-            if isinstance(document.get("tls"), dict) and isinstance(document["tls"].get(name), str):
-                document["tls"][name] = str(file.parent / document["tls"][name])
+        for table, name in _BESIDE:  # beside the file, wherever the service was started
+            inner = document.get(table)
+            if isinstance(inner, dict) and isinstance(inner.get(name), str):
+                inner[name] = str(file.parent / inner[name])
     for path, value in _from_environment(environ):
         _put(document, path, value)
     for name, value in (given or {}).items():
@@ -179,7 +221,13 @@ def from_document(
     :raises Invalid: naming `where`
     """
     rest = dict(document)
-    shown = {name: rest.pop(name) for name in ("settings", "tls", "depot") if name in rest}
+    shown = {name: rest.pop(name) for name in ("settings", *_TABLES) if name in rest}
+    made: dict[str, Any] = {
+        name: typed.build(holder, shown[name], where, name)
+        for name, holder in _TABLES.items()
+        if name in shown
+    }
+    guest = made.pop("guest", Guest())
     lists = {}
     for name in ("network", "instance_type"):
         lists[name] = rest.pop(name, [])
@@ -197,15 +245,19 @@ def from_document(
             where,
             "settings",
             hidden=_NO_KEYS["settings"],
-            fixed={"instance_types": MappingProxyType(instance_types)},
+            fixed={
+                "instance_types": MappingProxyType(instance_types),
+                "guest": guest,
+                "metadata_served": "metadata" in made,
+                "import_prefixes": made["intake"].prefixes if "intake" in made else (),
+            },
         ),
         "network": tuple(
             typed.build(Network, entry, where, "network") for entry in lists["network"]
         ),
-        "tls": typed.build(Tls, shown["tls"], where, "tls") if "tls" in shown else None,
-        "depot": typed.build(Depot, shown["depot"], where, "depot") if "depot" in shown else None,
+        **made,
     }
-    beside = ("settings", "tls", "depot", "network", "instance_type")
+    beside = ("settings", *_TABLES, "network", "instance_type")
     config = typed.build(Config, rest, where, hidden=_NO_KEYS[""], fixed=fixed, beside=beside)
     _check(config, where)
     return config
@@ -222,10 +274,10 @@ def save(config: Config) -> Path:
     document["instance_type"] = [
         typed.plain(one) for one in config.settings.instance_types.values()
     ]
-    if config.tls:
-        document["tls"] = typed.plain(config.tls)
-    if config.depot:
-        document["depot"] = typed.plain(config.depot)
+    document["guest"] = typed.plain(config.settings.guest)
+    for name in ("tls", "depot", "metadata", "intake"):
+        if (table := getattr(config, name)) is not None:
+            document[name] = typed.plain(table)
     path = config.run / RESOLVED
     fresh = path.with_suffix(".new")
     fresh.write_text(json.dumps(document), encoding="utf-8")
@@ -276,8 +328,7 @@ def keys() -> dict[str, Any]:
     """Answer every key of the file with its type, tables as prefixes."""
     tables: dict[str, type[Any]] = {
         "": Config,
-        "tls": Tls,
-        "depot": Depot,
+        **_TABLES,
         "settings": Settings,
         "network": Network,
         "instance_type": InstanceType,
@@ -323,6 +374,7 @@ def _put(document: dict[str, Any], path: list[str], value: Any) -> None:
 
 def _check(config: Config, where: str) -> None:
     _check_address(config.listen, f"{where}: listen", DEFAULT_LISTEN)
+    _check_guests(config, where)
     if config.depot is not None:
         _check_address(config.depot.listen, f"{where}: depot.listen", "10.1.2.3:8774")
         if config.depot.url is not None and not _DEPOT_URL.fullmatch(config.depot.url):
@@ -349,6 +401,24 @@ def _check(config: Config, where: str) -> None:
             raise Invalid(f"{where}: instance_type {own.name!r} is no family.size with processors")
     if config.settings.default_instance_type not in config.settings.instance_types:
         raise Invalid(f"{where}: settings.default_instance_type is no instance type")
+
+
+def _check_guests(config: Config, where: str) -> None:
+    eject = config.settings.guest.eject_seed_after
+    if eject not in ("never", "first-heartbeat") and not re.fullmatch("[0-9]{1,9}", eject):
+        raise Invalid(
+            f"{where}: guest.eject_seed_after has to be seconds as a text, first-heartbeat or never"
+        )
+    for prefix in config.intake.prefixes:
+        if not _PREFIX.fullmatch(prefix):
+            raise Invalid(f"{where}: intake.prefixes: {prefix} is not https://HOST/ with a path")
+    if config.metadata is None:
+        return
+    _check_address(config.metadata.listen, f"{where}: metadata.listen", "169.254.169.254:80")
+    known = {network.name for network in config.network}
+    for name in config.metadata.networks:
+        if name not in known:
+            raise Invalid(f"{where}: metadata.networks: there is no network called {name}")
 
 
 def _check_address(text: str, here: str, such_as: str) -> None:

@@ -88,6 +88,7 @@ def application(
             resolved.settings,
             laboratory=inventory.real_hosts(session) == 0,
             token_key=vault.derive("page tokens"),
+            password_key=vault.derive("guest passwords"),
             depot=places.told(resolved.run, vault),
         )
     bell = resolved.run / "engine.sock"

@@ -16,7 +16,7 @@ from state import copies
 if TYPE_CHECKING:  # imported at run time only where there is something to migrate
     from alembic.config import Config
 
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 """The revision that `state.models` stands for; a test holds it against the migrations."""
 
 

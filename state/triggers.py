@@ -25,6 +25,8 @@ RESOURCES: Final[dict[str, str]] = {
     "image": "image",
     "snapshot": "snapshot",
     "key-pair": "key_pair",
+    "import-image-task": "import_image_task",
+    "import-snapshot-task": "import_snapshot_task",
 }
 """EC2's resource type, as in a tag -> table."""
 

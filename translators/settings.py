@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 GIB: Final = 1024**3
 MIB: Final = 1024**2
@@ -36,6 +36,20 @@ class Depot:
 
 
 @dataclass(frozen=True, slots=True)
+class Guest:
+    """How guests are told what they are. An image may say otherwise (`translators.guests`)."""
+
+    seed: Literal["auto", "nocloud", "configdrive", "none"] = "auto"
+    """The disc of the first boot; auto: as the image's platform reads it."""
+    imds: bool = True
+    """Whether they may ask 169.254.169.254, where that is served at all."""
+    smbios_ec2: bool = True
+    """Whether their firmware says that they are on EC2."""
+    eject_seed_after: str = "600"
+    """Seconds after the first heartbeat, or `first-heartbeat`, or `never`."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """Frozen for the life of a process."""
 
@@ -60,10 +74,17 @@ class Settings:
     instance_limit: int = 10_000
     """Instances not terminated, per account and region."""
     laboratory: bool = False
+    guest: Guest = field(default_factory=Guest)
+    metadata_served: bool = False
+    """Whether the gateway itself answers at 169.254.169.254."""
+    import_prefixes: tuple[str, ...] = ()
+    """What the URL of a disk to be imported begins with; nothing else is fetched for anybody."""
     depot: Depot | None = None
     """None: no disk leaves the host that it lies on."""
     public_endpoint: str | None = None
     """What DescribeRegions says is every region's endpoint; None: AWS's own names for them."""
+    password_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
+    """Makes the passwords of Windows guests that get theirs from us; the service derives it."""
     token_key: bytes = field(default_factory=lambda: secrets.token_bytes(32), repr=False)
     """Seals the tokens of pages. The service derives it from its key file, so that tokens outlive
     a restart and are good in every process; by default they die with the settings."""

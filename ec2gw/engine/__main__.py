@@ -53,8 +53,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with store.read() as session:
             laboratory = inventory.real_hosts(session) == 0
-        depot = places.told(resolved.run, Vault(resolved.key_file))
-        settings = dataclasses.replace(resolved.settings, laboratory=laboratory, depot=depot)
+        vault = Vault(resolved.key_file)
+        depot = places.told(resolved.run, vault)
+        settings = dataclasses.replace(
+            resolved.settings,
+            laboratory=laboratory,
+            depot=depot,
+            password_key=vault.derive("guest passwords"),
+        )
         with contextlib.ExitStack() as stack:
             if depot is not None and options.depot is not None:
                 stack.enter_context(

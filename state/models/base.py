@@ -17,7 +17,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from state import storage
+from state import guests, storage
 from state.lifecycle import Phase
 
 BigKey = BigInteger().with_variant(Integer, "sqlite")
@@ -52,6 +52,10 @@ class Base(DeclarativeBase):
         storage.ModificationState: String(16),
         storage.SnapshotPhase: String(16),
         storage.TransferPhase: String(16),
+        guests.SeedPhase: String(16),
+        guests.Asks: String(16),
+        guests.QuestionPhase: String(16),
+        guests.ImportPhase: String(16),
     }
 
 

@@ -42,6 +42,9 @@ class Image(Resource, Base):
     source_instance_id: Mapped[str | None]
     deprecated_at: Mapped[dt.datetime | None]
     message: Mapped[str | None]  # why it failed
+    boot_mode: Mapped[str | None]  # as it was registered; None: nobody said
+    # What differs from the deployment's [guest], by the names there.
+    guest: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
 
 
 class ImagePermission(Base):
@@ -112,6 +115,8 @@ class Instance(Resource, Base):
     vm_generation: Mapped[int]
     vm_id: Mapped[str | None]  # GUID, once known
     root_device_name: Mapped[str]
+    # PasswordData: the administrator's password, encrypted for the key pair, in Base64.
+    password_data: Mapped[str | None]
     __table_args__ = (
         Index("ix_instance_owner", "account_key", "region", "key"),
         # Both hold all that a launch adds up: what an account has, and what a host has promised.

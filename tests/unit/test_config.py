@@ -16,8 +16,9 @@ from ec2gw.config import Invalid
 
 EXAMPLE = config.shipped("ec2gw.example.toml")
 NO_DEFAULT = {
-    *("tls", "depot", "network", "settings"),
-    *("instance_types", "token_key", "public_endpoint"),
+    *("tls", "depot", "metadata", "network", "settings"),
+    *("instance_types", "token_key", "password_key", "public_endpoint"),
+    *("intake", "import_prefixes", "metadata_served"),
 }
 NETWORK = {"name": "a", "zone": "eu-central-1a", "switch": "vm", "cidr": "10.0.0.0/20"}
 
@@ -200,8 +201,8 @@ def test_what_was_resolved_comes_back_the_same_for_the_children(tmp_path: Path) 
     resolved.run.mkdir()
     config.save(resolved)
     back = config.resolved(tmp_path)
-    same = typed.plain(back.settings, ("token_key",))
-    assert same == typed.plain(resolved.settings, ("token_key",))
+    same = typed.plain(back.settings, ("token_key", "password_key"))
+    assert same == typed.plain(resolved.settings, ("token_key", "password_key"))
     assert dataclasses.replace(back, settings=resolved.settings) == resolved
 
 
