@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import importlib.resources
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -139,3 +140,15 @@ def _endpoints() -> list[dict[str, Any]]:
     text = (importlib.resources.files("botocore") / "data" / "endpoints.json").read_bytes()
     partitions: list[dict[str, Any]] = json.loads(text)["partitions"]
     return partitions
+
+
+def private_dns_name(
+    region: str, instance_id: str, options: Mapping[str, Any], address: str
+) -> str:
+    """Name an instance as EC2's resolver would: by its address, or by its id where so chosen.
+
+    `options` are the instance's, as its row has them.
+    """
+    if options.get("PrivateDnsNameOptions", {}).get("HostnameType") == "resource-name":
+        return f"{instance_id}.{domain(region)}"
+    return f"ip-{address.replace('.', '-')}.{domain(region)}"

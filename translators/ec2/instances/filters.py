@@ -43,6 +43,7 @@ from translators.filters import (
     through,
     time,
 )
+from translators.guests import facts
 from translators.registry import Context
 
 
@@ -76,7 +77,7 @@ def _member(column: Any, name: str, default: str | int | None = None) -> Any:
 
 
 def _metadata(name: str) -> Filter:
-    return text(_member(Instance.metadata_options, name, views.METADATA_OPTIONS[name]))
+    return text(_member(Instance.metadata_options, name, facts.METADATA_OPTIONS[name]))
 
 
 def _dns_option(name: str) -> Filter:
@@ -86,7 +87,7 @@ def _dns_option(name: str) -> Filter:
 
 def _private_dns_name(ctx: Context, values: Values) -> Condition:
     owner_row = aliased(Instance)
-    domain = views.domain(ctx.region)
+    domain = zones.domain(ctx.region)
     by_address = sa.literal("ip-") + sa.func.replace(NetworkInterface.private_ip, ".", "-")
     chosen = _member(owner_row.options, "PrivateDnsNameOptions.HostnameType", "ip-name")
     name = sa.case((chosen == "resource-name", owner_row.id), else_=by_address) + f".{domain}"

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from translators.ec2.instances import attribute_changes, refusals, requested, views
+from translators.ec2.instances import attribute_changes, refusals, requested
+from translators.guests import facts
 from translators.registry import Context, Result, action
 
 if TYPE_CHECKING:
@@ -38,5 +39,5 @@ def modify_instance_metadata_options(
     return {
         "InstanceId": row.id,
         # Pending in this answer, though they hold at once: EC2's clients wait for "applied".
-        "InstanceMetadataOptions": {"State": "pending", **views.METADATA_OPTIONS, **chosen},
+        "InstanceMetadataOptions": {"State": "pending", **facts.METADATA_OPTIONS, **chosen},
     }

@@ -28,7 +28,8 @@ from state.models import (
     Vpc,
 )
 from state.statements import Statement, listed
-from translators import tags
+from translators import tags, zones
+from translators.guests import facts
 from translators.registry import Context
 
 if TYPE_CHECKING:
@@ -53,14 +54,6 @@ PLATFORM_DETAILS: Final[Mapping[str | None, tuple[str, str]]] = {
 """Platform -> PlatformDetails, UsageOperation."""
 BOOT_MODES: Final[Mapping[int, Any]] = {1: "legacy-bios", 2: "uefi"}
 """Generation of the VM -> boot mode."""
-METADATA_OPTIONS: Final[Mapping[str, Any]] = {
-    "HttpTokens": "optional",
-    "HttpPutResponseHopLimit": 1,
-    "HttpEndpoint": "enabled",
-    "HttpProtocolIpv6": "disabled",
-    "InstanceMetadataTags": "disabled",
-}
-"""What a launch that says nothing of them has."""
 
 
 @dataclass(slots=True)
@@ -86,18 +79,6 @@ def listed_since(ctx: Context) -> dict[str, object]:
 def state(phase: lifecycle.Phase) -> InstanceStateTypeDef:
     code, name = lifecycle.STATES[phase]
     return {"Code": code, "Name": name}
-
-
-def private_dns_name(region: str, row: Row, private_ip: str) -> str:
-    """Name the instance as EC2's resolver would: by its address, or by its id where so chosen."""
-    chosen = row["options"].get("PrivateDnsNameOptions", {}).get("HostnameType")
-    if chosen == "resource-name":
-        return f"{row['id']}.{domain(region)}"
-    return f"ip-{private_ip.replace('.', '-')}.{domain(region)}"
-
-
-def domain(region: str) -> str:
-    return "ec2.internal" if region == "us-east-1" else f"{region}.compute.internal"
 
 
 def metadata_state(phase: lifecycle.Phase) -> Literal["pending", "applied"]:
@@ -188,7 +169,7 @@ def _interface(
     ctx: Context, owner: Row, row: Row, groups: list[GroupIdentifierTypeDef]
 ) -> InstanceNetworkInterfaceTypeDef:
     address = row["private_ip"]
-    name = private_dns_name(ctx.region, owner, address)
+    name = zones.private_dns_name(ctx.region, owner["id"], owner["options"], address)
     return {
         "Attachment": {
             "AttachTime": row["attach_time"],
@@ -232,7 +213,7 @@ def _block_device(row: Row) -> InstanceBlockDeviceMappingTypeDef:
 
 def _metadata_options(row: Row) -> Any:
     state = {"State": metadata_state(row["phase"])}
-    return {**state, **METADATA_OPTIONS, **row["metadata_options"]}
+    return {**state, **facts.METADATA_OPTIONS, **row["metadata_options"]}
 
 
 def _cpu_options(processors: int, chosen: Mapping[str, int] | None) -> Any:

@@ -1,0 +1,35 @@
+"""How a guest is told what it is: the deployment's [guest], and what its image says otherwise.
+
+Source: docs/guests.md; conf/ec2gw.example.toml.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from translators.settings import Guest
+
+Datasource = Literal["nocloud", "configdrive"]
+
+
+def of_image(deployment: Guest, said: Mapping[str, Any]) -> Guest:
+    """Join both; an image's knobs have the names of the deployment's."""
+    return dataclasses.replace(deployment, **said)
+
+
+def datasource(guest: Guest, platform: str | None) -> Datasource | None:
+    """Which form a guest's disc has; None: it has none."""
+    if guest.seed == "auto":
+        return "configdrive" if platform == "windows" else "nocloud"
+    return None if guest.seed == "none" else guest.seed
+
+
+def eject_after_seconds(guest: Guest, *, has_password: bool) -> float | None:
+    """How long after the first heartbeat the disc goes; None: never."""
+    if guest.eject_seed_after == "never":
+        return 600.0 if has_password else None
+    if guest.eject_seed_after == "first-heartbeat":
+        return 0.0
+    return float(guest.eject_seed_after)
