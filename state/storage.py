@@ -20,6 +20,8 @@ VolumePhase = Literal[
 ]
 ModificationState = Literal["modifying", "optimizing", "completed", "failed"]
 SnapshotPhase = Literal[
+    "arriving",  # it comes from outside: a transfer brings its file
+    "verifying",  # its host looks whether what came is a disk
     "freezing",  # the point in time is not fixed yet
     "copying",  # a job of the host makes the file
     "releasing",  # the copy is there; the checkpoint is to go, and its merge to end
@@ -28,13 +30,19 @@ SnapshotPhase = Literal[
     "failing",  # what was made of it is removed
     "error",
 ]
-TransferPhase = Literal["sending", "receiving", "done", "failed"]
+TransferPhase = Literal[
+    "sending",
+    "receiving",
+    "ending",  # nobody wants the file any more: the task goes, and what there is half of one
+    "done",
+    "failed",
+]
 
 VOLUME_WORKING: Final[frozenset[VolumePhase]] = frozenset(
     {"creating", "moving", "attaching", "detaching", "deleting"}
 )
 SNAPSHOT_WORKING: Final[frozenset[SnapshotPhase]] = frozenset(
-    {"freezing", "copying", "releasing", "deleting", "failing"}
+    {"verifying", "freezing", "copying", "releasing", "deleting", "failing"}
 )
 VOLUME_STATES: Final[dict[VolumePhase, str]] = {
     "creating": "creating",

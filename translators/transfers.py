@@ -16,11 +16,12 @@ from typing import Final, Literal
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from state import models
+from state import models, storage
 
 VALID: Final = dt.timedelta(hours=24)
 """So long a token lets through; a transfer that takes longer is given another."""
 Outcome = Literal["there", "under way", "failed"]
+UNDER_WAY: Final[tuple[storage.TransferPhase, ...]] = ("sending", "receiving")
 
 
 def ask(
@@ -49,6 +50,51 @@ def ask(
         row.done_bytes, row.length_bytes, row.sha256 = 0, None, None
         row.generation += 1
     return row
+
+
+def offer(
+    session: Session,
+    path: str,
+    target_host_key: int,
+    *,
+    length_bytes: int,
+    sha256: str,
+    now: dt.datetime,
+) -> models.Transfer:
+    """Have a file that is on the depot's shelf already fetched by the target to `path`.
+
+    It is on no host: where fetching it fails, there is nobody to send it again, and the row goes.
+    """
+    row = models.Transfer(
+        path=path,
+        source_host_key=target_host_key,
+        target_host_key=target_host_key,
+        phase="receiving",
+        generation=1,
+        phase_since=now,
+        done_bytes=0,
+        length_bytes=length_bytes,
+        sha256=sha256,
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def was_offered(row: models.Transfer) -> bool:
+    """Tell whether the file came from the gateway itself."""
+    return row.source_host_key == row.target_host_key
+
+
+def withdraw(session: Session, path: str, now: dt.datetime) -> None:
+    """Have the host that fetches what was offered for `path` end that; then the row goes."""
+    row = models.Transfer
+    query = sa.select(row).where(
+        row.path == path, row.phase == "receiving", row.source_host_key == row.target_host_key
+    )
+    for one in session.scalars(query).all():
+        one.phase, one.phase_since = "ending", now
+        one.generation += 1
 
 
 def find(session: Session, path: str, target_host_key: int) -> models.Transfer | None:

@@ -76,6 +76,21 @@ class Shelf:
                 os.fsync(file.fileno())
             return offset + length - left
 
+    def adopt(self, number: int, file: Path) -> None:
+        """Take a file that is whole, and on the disk already, for that number: it is moved here.
+
+        It has to lie on the same file system, and to be synced: this is done within transactions.
+
+        :raises OSError: it stays where it was
+        """
+        with self._lock(number):
+            file.replace(self._path(number))
+            folder = os.open(self._folder, os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
     def digest(self, number: int) -> str:
         """Answer the SHA-256 of what is here, lower-case hex."""
         with self._lock(number), self._path(number).open("rb") as file:

@@ -31,10 +31,10 @@ class _Import(Resource):
 
 
 class ImportImageTask(_Import, Base):
-    """ImportImage; the image is a row from the start, pending until it is verified."""
+    """ImportImage; the image is a row, pending, from when its disk goes to a host."""
 
     __tablename__ = "import_image_task"
-    image_key: Mapped[int | None] = mapped_column(ForeignKey("image.key"))
+    image_key: Mapped[int | None] = mapped_column(ForeignKey("image.key"), index=True)
     asked: Mapped[dict[str, Any]] = mapped_column(default=dict)  # platform, boot mode, name...
 
 
@@ -42,4 +42,4 @@ class ImportSnapshotTask(_Import, Base):
     """ImportSnapshot."""
 
     __tablename__ = "import_snapshot_task"
-    snapshot_key: Mapped[int | None] = mapped_column(ForeignKey("snapshot.key"))
+    snapshot_id: Mapped[str | None] = mapped_column(String(32), index=True)  # may be long gone

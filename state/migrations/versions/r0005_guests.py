@@ -113,10 +113,11 @@ def upgrade() -> None:
         sa.UniqueConstraint("id"),
         sqlite_autoincrement=True,
     )
+    op.create_index("ix_import_image_task_image_key", "import_image_task", ["image_key"])
     op.create_index("ix_import_image_task_phase", "import_image_task", ["phase"])
     op.create_table(
         "import_snapshot_task",
-        sa.Column("snapshot_key", _KEY, nullable=True),
+        sa.Column("snapshot_id", sa.String(length=32), nullable=True),
         sa.Column("phase", sa.String(length=16), nullable=False),
         sa.Column("phase_since", sa.BigInteger(), nullable=False),
         sa.Column("description", sa.String(), nullable=True),
@@ -134,13 +135,13 @@ def upgrade() -> None:
         sa.Column("account_key", _KEY, nullable=False),
         sa.Column("region", sa.String(length=32), nullable=False),
         sa.Column("key", _KEY, nullable=False),
-        sa.ForeignKeyConstraint(["snapshot_key"], ["snapshot.key"]),
         sa.ForeignKeyConstraint(["account_key"], ["account.key"]),
         sa.PrimaryKeyConstraint("key"),
         sa.UniqueConstraint("id"),
         sqlite_autoincrement=True,
     )
     op.create_index("ix_import_snapshot_task_phase", "import_snapshot_task", ["phase"])
+    op.create_index("ix_import_snapshot_task_snapshot_id", "import_snapshot_task", ["snapshot_id"])
     for word, table in (
         ("import-image-task", "import_image_task"),
         ("import-snapshot-task", "import_snapshot_task"),

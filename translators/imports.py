@@ -1,0 +1,431 @@
+"""Disks that come from outside, as rows: begun, worked on, handed over to a host, ended.
+
+Shared by the actions, by who fetches and converts, and by who drives the disk's way to its host.
+A task is a row from the start; its snapshot, and its image, are rows from when the disk is known
+and goes to a host. They are completed and available once that host has found a whole disk in it.
+
+Source: VM Import/Export User Guide, "Import a VM as an image", "Import a snapshot".
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import sqlalchemy as sa
+from sqlalchemy.orm import Session
+
+from state import guests, ids
+from state.models import (
+    Host,
+    Image,
+    ImportImageTask,
+    ImportSnapshotTask,
+    Snapshot,
+    SnapshotCopy,
+    Transfer,
+)
+from translators import snapshots, transfers, zones
+from translators.settings import GIB
+
+Task = ImportImageTask | ImportSnapshotTask
+FETCHED_PERCENT: Final = 70
+"""What the work in the gateway makes of the whole: `note` is told 0 to this."""
+VERIFYING_PERCENT: Final = 95
+_ROOT_DEVICE: Final = "/dev/sda1"
+_ARCHITECTURE: Final = "x86_64"
+_NO_ROOM: Final = "ServerError: no host of the region has room for the disk."
+_NAME_TAKEN: Final = "ClientError: the name is another image's by now."
+_UNDELIVERED: Final = "ServerError: the disk could not be brought to a host."
+_HOST_LOST: Final = "ServerError: the host that was to have the disk is gone."
+CANCELLED: Final = "cancelled by its owner"
+
+
+# -- begun
+
+
+def begin_image(
+    session: Session,
+    *,
+    account_key: int,
+    region: str,
+    url: str,
+    format: str,
+    asked: Mapping[str, Any],
+    description: str | None,
+    now: dt.datetime,
+) -> ImportImageTask:
+    """Write the task of an image that is to be made of the disk at `url`.
+
+    `asked` has EC2's names: Platform ("Windows", "Linux"), BootMode, LicenseType, UsageOperation,
+    Architecture. An operator's import also says Name (else it is the task's id), Public, Guest
+    (what differs from the deployment's [guest]) and Zone. An empty `format` is told by the file.
+    """
+    row = ImportImageTask(
+        id=ids.mint("import-ami"),
+        account_key=account_key,
+        region=region,
+        phase="queued",
+        phase_since=now,
+        description=description,
+        url=url,
+        format=format,
+        asked=dict(asked),
+        created_at=now,
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+def begin_snapshot(
+    session: Session,
+    *,
+    account_key: int,
+    region: str,
+    url: str,
+    format: str,
+    description: str | None,
+    now: dt.datetime,
+) -> ImportSnapshotTask:
+    """Write the task of a snapshot that is to be made of the disk at `url`."""
+    row = ImportSnapshotTask(
+        id=ids.mint("import-snap"),
+        account_key=account_key,
+        region=region,
+        phase="queued",
+        phase_since=now,
+        description=description,
+        url=url,
+        format=format,
+        created_at=now,
+    )
+    session.add(row)
+    session.flush()
+    return row
+
+
+# -- worked on
+
+
+def is_cancelled(session: Session, task: Task) -> bool:
+    """Tell whether nobody wants what a task is to make any more; the row is read anew."""
+    kind = type(task)
+    phase = session.scalar(sa.select(kind.phase).where(kind.key == task.key))
+    return phase not in guests.IMPORT_WORKING
+
+
+def note(
+    session: Session,
+    task: Task,
+    *,
+    phase: guests.ImportPhase | None = None,
+    progress: int | None = None,
+    message: str | None = None,
+    disk_bytes: int | None = None,
+    now: dt.datetime,
+) -> bool:
+    """Write down how far the work in the gateway is; False: it is not wanted any more.
+
+    `progress` is of the whole, at most `FETCHED_PERCENT`; it never goes back. `task` may be of
+    another session: only its key counts.
+    """
+    row = _working(session, task)
+    if row is None:
+        return False
+    if phase is not None and phase != row.phase:
+        row.phase, row.phase_since = phase, now
+    if progress is not None:
+        row.progress = max(row.progress, min(progress, FETCHED_PERCENT))
+    if message is not None:
+        row.message = message
+    if disk_bytes is not None:
+        row.disk_bytes = disk_bytes
+    row.beat_at = now
+    return True
+
+
+def fail(session: Session, task: Task, message: str, now: dt.datetime) -> None:
+    """End a task, and what was made for it; `message` is shown to its owner."""
+    row = _working(session, task)
+    if row is not None:
+        _end(session, row, "failed", message, now)
+
+
+def cancel(session: Session, task: Task, now: dt.datetime) -> None:
+    """End a task that its owner does not want any more; what was made for it is removed."""
+    row = _working(session, task)
+    if row is not None:
+        _end(session, row, "cancelled", CANCELLED, now)
+
+
+# -- handed over
+
+
+def hand_over(
+    session: Session,
+    task: Task,
+    *,
+    length_bytes: int,
+    sha256: str,
+    virtual_bytes: int,
+    generation: int,
+    platform: str | None,
+    boot_mode: str | None,
+    place: Callable[[int], None],
+    now: dt.datetime,
+) -> None:
+    """Have a disk that is whole, and lies in the gateway, brought to a host of the task's region.
+
+    `place` is handed the transfer's number and moves the file onto the depot's shelf
+    (`Shelf.adopt`); it runs in the transaction, so that the depot never takes the file for one
+    that nobody waits for. Nothing is placed for a task that is not wanted any more, or that fails
+    here because no host has room; see its row afterwards. The engine is to be woken.
+    """
+    row = _working(session, task)
+    if row is None:
+        return
+    if isinstance(row, ImportImageTask) and _is_taken(session, row):
+        _end(session, row, "failed", _NAME_TAKEN, now)
+        return
+    host_key = _host(session, row, length_bytes)
+    if host_key is None:
+        _end(session, row, "failed", _NO_ROOM, now)
+        return
+    snapshot = Snapshot(
+        id=ids.mint("snap"),
+        account_key=row.account_key,
+        region=row.region,
+        state="pending",
+        phase="arriving",
+        phase_since=now,
+        description=_description(row),
+        size_gib=-(-virtual_bytes // GIB),
+        started_at=now,
+        fixed_at=now,
+        volume_id=snapshots.NO_VOLUME,
+        host_key=host_key,
+        public=isinstance(row, ImportImageTask) and bool(row.asked.get("Public")),
+    )
+    snapshot.file_name = f"{snapshots.FOLDER}/{snapshot.id}.vhdx"
+    session.add(snapshot)
+    session.flush()
+    if isinstance(row, ImportImageTask):
+        image = _image(row, snapshot, generation, platform, boot_mode, now)
+        session.add(image)
+        session.flush()
+        row.image_key = image.key
+    else:
+        row.snapshot_id = snapshot.id
+    transfer = transfers.offer(
+        session,
+        snapshot.file_name,
+        host_key,
+        length_bytes=length_bytes,
+        sha256=sha256,
+        now=now,
+    )
+    row.phase, row.phase_since, row.message = "sending", now, None
+    row.progress = FETCHED_PERCENT
+    session.flush()
+    place(transfer.key)
+
+
+def _is_taken(session: Session, row: ImportImageTask) -> bool:
+    query = sa.select(Image.key).where(
+        Image.account_key == row.account_key,
+        Image.name == _name(row),
+        Image.region == row.region,
+        Image.state != "deregistered",
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def _name(row: ImportImageTask) -> str:
+    return row.asked.get("Name") or row.id
+
+
+def _host(session: Session, row: Task, length_bytes: int) -> int | None:
+    """The host with most room of those that the disk may go to."""
+    query = (
+        sa.select(Host.key)
+        .where(
+            Host.state == "active",
+            Host.surveyed_at.is_not(None),
+            Host.free_disk_bytes > length_bytes,
+        )
+        .order_by(Host.reachable.desc(), Host.free_disk_bytes.desc(), Host.key)
+    )
+    if row.region != zones.ANY:
+        query = query.where(Host.region.in_([row.region, zones.ANY]))
+    zone = row.asked.get("Zone") if isinstance(row, ImportImageTask) else None
+    if zone:
+        query = query.where(Host.zone_letter == str(zone)[-1])
+    return session.scalar(query.limit(1))
+
+
+def _description(row: Task) -> str:
+    if isinstance(row, ImportImageTask):
+        return f"Created by AWS-VMImport service for {row.id}"
+    return row.description or f"Created by AWS-VMImport service for {row.id}"
+
+
+def _image(
+    row: ImportImageTask,
+    snapshot: Snapshot,
+    generation: int,
+    platform: str | None,
+    boot_mode: str | None,
+    now: dt.datetime,
+) -> Image:
+    return Image(
+        id=ids.mint("ami"),
+        account_key=row.account_key,
+        region=row.region,
+        name=_name(row),
+        description=row.description,
+        file_name="",
+        public=bool(row.asked.get("Public")),
+        state="pending",
+        architecture=_ARCHITECTURE,
+        platform="windows" if (platform or "").lower() == "windows" else None,
+        generation=generation,
+        root_device_name=_ROOT_DEVICE,
+        size_gib=snapshot.size_gib,
+        snapshot_id=snapshot.id,
+        snapshot_key=snapshot.key,
+        boot_mode=boot_mode,
+        guest=dict(row.asked.get("Guest") or {}),
+        created_at=now,
+    )
+
+
+# -- on its host
+
+
+def delivered(session: Session, transfer: Transfer, now: dt.datetime) -> None:
+    """Have the host look at a file that was offered to it, and that is there now."""
+    for snapshot in _arriving(session, transfer.path):
+        snapshot.phase, snapshot.phase_since = "verifying", now
+        snapshot.generation += 1
+        for row in of_snapshot(session, snapshot):
+            row.phase, row.phase_since, row.progress = "verifying", now, VERIFYING_PERCENT
+    transfers.forget(session, transfer.path, transfer.target_host_key)
+
+
+def undelivered(session: Session, transfer: Transfer, now: dt.datetime) -> None:
+    """End what waits for a file that could not be brought to its host."""
+    transfers.withdraw(session, transfer.path, now)
+    for snapshot in _arriving(session, transfer.path):
+        refuse(session, snapshot, _UNDELIVERED, now)
+
+
+def verified(session: Session, snapshot: Snapshot, now: dt.datetime) -> None:
+    """Complete a snapshot whose file its host has found to be a whole disk, and its task."""
+    assert snapshot.host_key is not None
+    snapshot.state, snapshot.progress, snapshot.completed_at = "completed", 100, now
+    snapshot.phase, snapshot.phase_since = "ready", now
+    snapshot.generation += 1
+    session.merge(SnapshotCopy(snapshot_key=snapshot.key, host_key=snapshot.host_key, ready=True))
+    for row in of_snapshot(session, snapshot):
+        row.phase, row.phase_since, row.ended_at = "completed", now, now
+        row.progress, row.message = 100, None
+        if isinstance(row, ImportImageTask):
+            image = session.get_one(Image, row.image_key)
+            if image.state == "pending":
+                image.state = "available"
+
+
+def refuse(session: Session, snapshot: Snapshot, message: str, now: dt.datetime) -> None:
+    """Have a snapshot end in error whose file is none, or came to no host; the file is removed."""
+    if snapshot.phase in ("arriving", "verifying"):
+        snapshot.state, snapshot.message = "error", message
+        snapshot.phase, snapshot.phase_since = "failing", now
+        snapshot.generation += 1
+    for row in of_snapshot(session, snapshot):
+        _end(session, row, "failed", message, now)
+
+
+def forsaken(session: Session, snapshot: Snapshot, now: dt.datetime) -> None:
+    """End the task of a snapshot that was deleted before it was there."""
+    transfers.withdraw(session, snapshot.file_name, now)
+    for row in of_snapshot(session, snapshot):
+        _end(session, row, "cancelled", CANCELLED, now)
+
+
+def deregistered(session: Session, image: Image, now: dt.datetime) -> None:
+    """End the task of an image that was deregistered before it was there."""
+    for row in session.scalars(_working_on(image.key)).all():
+        _end(session, row, "cancelled", CANCELLED, now)
+
+
+def lost(session: Session, host_key: int, now: dt.datetime) -> None:
+    """End the tasks whose disks were to be on a host that is given up."""
+    query = sa.select(Snapshot).where(
+        Snapshot.phase.in_(("arriving", "verifying")), Snapshot.host_key == host_key
+    )
+    for snapshot in session.scalars(query).all():
+        transfers.forget(session, snapshot.file_name, host_key)
+        refuse(session, snapshot, _HOST_LOST, now)
+        snapshot.phase = "error"
+
+
+def of_snapshot(session: Session, snapshot: Snapshot) -> list[Task]:
+    """The tasks under way that make a snapshot: one, or none."""
+    of_disk = sa.select(ImportSnapshotTask).where(
+        ImportSnapshotTask.snapshot_id == snapshot.id,
+        ImportSnapshotTask.phase.in_(guests.IMPORT_WORKING),
+    )
+    images = sa.select(Image.key).where(Image.snapshot_key == snapshot.key)
+    found: list[Task] = [*session.scalars(of_disk)]
+    for image_key in session.scalars(images).all():
+        found += session.scalars(_working_on(image_key)).all()
+    return found
+
+
+def _working_on(image_key: int) -> sa.Select[ImportImageTask]:
+    return sa.select(ImportImageTask).where(
+        ImportImageTask.image_key == image_key, ImportImageTask.phase.in_(guests.IMPORT_WORKING)
+    )
+
+
+def _arriving(session: Session, path: str) -> list[Snapshot]:
+    query = sa.select(Snapshot).where(Snapshot.file_name == path, Snapshot.phase == "arriving")
+    return list(session.scalars(query))
+
+
+def _working(session: Session, task: Task) -> Task | None:
+    """The task's row, while there is something to be done about it."""
+    kind = ImportImageTask if isinstance(task, ImportImageTask) else ImportSnapshotTask
+    row: Task | None = session.get(kind, task.key)
+    return row if row is not None and row.phase in guests.IMPORT_WORKING else None
+
+
+def _end(
+    session: Session, row: Task, phase: guests.ImportPhase, message: str, now: dt.datetime
+) -> None:
+    """End a task, and whatever of it is on its way."""
+    row.phase, row.phase_since, row.ended_at = phase, now, now
+    row.message = message
+    session.flush()
+    snapshot, image = None, None
+    if isinstance(row, ImportImageTask):
+        image = session.get(Image, row.image_key) if row.image_key is not None else None
+        if image is not None and image.snapshot_key is not None:
+            snapshot = session.get(Snapshot, image.snapshot_key)
+    elif row.snapshot_id is not None:
+        snapshot = session.scalars(
+            sa.select(Snapshot).where(Snapshot.id == row.snapshot_id)
+        ).one_or_none()
+    if image is not None and image.state == "pending":
+        # Who cancels finds nothing of it; who did not is told why there is none.
+        image.state = "deregistered" if phase == "cancelled" else "failed"
+        image.message = message
+    if snapshot is None or snapshot.phase not in ("arriving", "verifying"):
+        return
+    transfers.withdraw(session, snapshot.file_name, now)
+    snapshot.state, snapshot.message = "error", message
+    snapshot.phase = "deleting" if phase == "cancelled" else "failing"
+    snapshot.phase_since = now
+    snapshot.generation += 1
