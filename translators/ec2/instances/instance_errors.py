@@ -21,6 +21,14 @@ def architecture_mismatch(of_type: str, of_image: str) -> Ec2Error:
     return Ec2Error("InvalidParameterValue", message)
 
 
+def ed25519_with_windows() -> Ec2Error:
+    message = (
+        "ED25519 key pairs are not supported with Windows AMIs. "
+        "Choose a different key pair type and try again."
+    )
+    return Ec2Error("Unsupported", message)
+
+
 def group_of_another_network(group_id: str, subnet_id: str) -> Ec2Error:
     message = f"Security group {group_id} and subnet {subnet_id} belong to different networks."
     return Ec2Error("InvalidParameter", message)

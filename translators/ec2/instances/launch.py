@@ -22,6 +22,7 @@ from translators.ec2.instances import (
     block_devices,
     instance_errors,
     launched,
+    password,
     placement,
     requested,
     targets,
@@ -99,6 +100,7 @@ def run_instances(ctx: Context, request: RunInstancesRequestTypeDef) -> Result:
     need = placement.Need(launch.processors, launch.type.memory_mib * MIB)
     placement.check(need, image.generation)
     public_key = targets.public_key(ctx, launch.key_name)
+    password.check_key(image, public_key)
     if launch.interface_id is not None:
         targets.refuse_interface(ctx, launch.interface_id)
     candidates = targets.subnets(ctx, launch)

@@ -20,7 +20,7 @@ from state.models import (
     Volume,
 )
 from state.statements import Insertion
-from translators.ec2.instances import block_devices, placement, requested, views
+from translators.ec2.instances import block_devices, password, placement, requested, views
 from translators.registry import Context, Result
 
 if TYPE_CHECKING:
@@ -60,16 +60,18 @@ def write(ctx: Context, launch: requested.Launch, subject: Subject, place: Place
     owner = {"account_key": ctx.account_key, "region": ctx.region}
     reservation_id = ids.mint("r")
     [reservation_key] = _RESERVATIONS.run(session, [{"id": reservation_id, **owner}])
+    new_ids = [ids.mint("i") for _ in place.hosts]
     rows = [
         {
-            "id": ids.mint("i"),
+            "id": new_id,
             **owner,
             "reservation_key": reservation_key,
             "launch_index": index,
             "host_key": host_key,
+            "password_data": password.of_launch(ctx, subject.image, subject.public_key, new_id),
             **_instance(ctx, launch, subject, place.subnet),
         }
-        for index, host_key in enumerate(place.hosts)
+        for index, (new_id, host_key) in enumerate(zip(new_ids, place.hosts, strict=True))
     ]
     keys = _INSTANCES.run(session, rows)
     interfaces = [

@@ -67,6 +67,7 @@ _IMAGE: Final = Statement(
         Image.iops,
         Image.throughput,
         Image.delete_on_termination,
+        Image.guest,
         sa.exists(_SHARED).label("shared"),
     ).where(
         Image.id == sa.bindparam("image"), Image.region.in_((sa.bindparam("region"), _ANY_REGION))
