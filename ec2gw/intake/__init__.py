@@ -1,0 +1,1 @@
+"""The intake: disks that come from outside, fetched, looked through and made into VHDX files."""
