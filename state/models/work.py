@@ -31,6 +31,7 @@ class Look(Base):
     instance_key: Mapped[int] = mapped_column(ForeignKey("instance.key"), primary_key=True)
     vm_state: Mapped[str | None]  # VMState by name; None: not seen
     heartbeat: Mapped[str | None]  # VMHeartbeatStatus by name
+    answered_at: Mapped[dt.datetime | None]  # when its guest's heartbeat was first heard
     addresses: Mapped[list[Any]] = mapped_column(default=list)
     host_boot_time: Mapped[dt.datetime | None]  # of the host, when the VM was last seen running
     changed_at: Mapped[dt.datetime]

@@ -124,3 +124,21 @@ def test_a_first_release_s_images_and_accounts_are_taken_over(tmp_path: Path) ->
         connection.execute("UPDATE image SET description = 'new'")
         assert connection.execute("SELECT version FROM image").fetchall() == [(9,)]
     assert schema.prepare(path, tmp_path / "backup") is None
+
+
+def test_a_guest_that_was_heard_before_revision_5_is_known_to_answer(tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite3"
+    at(path, "0004")
+    with closing(sqlite3.connect(path)) as connection:
+        for key, heartbeat in enumerate(("OkApplicationsUnknown", "NoContact", None), 1):
+            insert(
+                connection,
+                "look",
+                **{"instance_key": key, "heartbeat": heartbeat, "addresses": "[]"},
+                **{"changed_at": 100 + key},
+            )
+        connection.commit()
+    schema.prepare(path, tmp_path / "backup")
+    with closing(sqlite3.connect(path)) as connection:
+        answered = connection.execute("SELECT answered_at FROM look ORDER BY instance_key")
+        assert answered.fetchall() == [(101,), (None,), (None,)]

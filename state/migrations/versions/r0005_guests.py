@@ -18,6 +18,8 @@ def upgrade() -> None:
     op.add_column("image", sa.Column("boot_mode", sa.String(), nullable=True))
     op.add_column("image", sa.Column("guest", sa.JSON(), server_default="{}", nullable=False))
     op.add_column("instance", sa.Column("password_data", sa.String(), nullable=True))
+    op.add_column("look", sa.Column("answered_at", sa.BigInteger(), nullable=True))
+    op.execute("UPDATE look SET answered_at = changed_at WHERE heartbeat LIKE 'Ok%'")
     op.create_table(
         "seed",
         sa.Column("instance_key", _KEY, nullable=False),

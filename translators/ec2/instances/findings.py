@@ -205,6 +205,8 @@ def _note_look(
     look.vm_state = one.state if one else None
     look.heartbeat = one.heartbeat if one else None
     if one is not None:
+        if look.answered_at is None and (one.heartbeat or "").startswith("Ok"):
+            look.answered_at = now
         look.addresses = addresses.get(one.id, look.addresses)
         if one.state not in vm.OFF_STATES:
             look.host_boot_time = survey.boot_time
