@@ -1,0 +1,95 @@
+"""The files of a config drive, version 2, which cloudbase-init reads first, and cloud-init as well.
+
+Source: OpenStack Nova's documentation, "Config drives" and "Metadata" (network_data.json);
+cloudbase-init's documentation, "OpenStack (configuration drive)".
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+
+from translators.guests import nocloud, passwords
+from translators.guests.facts import Facts, Interface
+from translators.settings import Settings
+
+LABEL: Final = "config-2"
+_LATEST: Final = "openstack/latest"
+
+
+def files(facts: Facts, settings: Settings) -> dict[str, bytes]:
+    """The drive's files by path; with the administrator's password where the gateway makes it."""
+    written = {
+        "meta_data.json": _written(_meta_data(facts, settings)),
+        "network_data.json": _written(_network_data(facts)),
+    }
+    if facts.platform != "windows":
+        written["user_data"] = nocloud.user_data(facts)
+        written["vendor_data.json"] = _written({"cloud-init": nocloud.VENDOR_DATA})
+    elif facts.user_data is not None:
+        written["user_data"] = facts.user_data  # nothing on Windows decodes it again
+    return {f"{_LATEST}/{name}": content for name, content in written.items()}
+
+
+def _meta_data(facts: Facts, settings: Settings) -> dict[str, Any]:
+    content: dict[str, Any] = {
+        # Both take it for the instance's id; OpenStack's are UUIDs, nobody asks for one.
+        "uuid": facts.id,
+        "hostname": facts.hostname,
+        "name": facts.hostname.partition(".")[0],
+        "launch_index": facts.launch_index,
+        "availability_zone": facts.zone,
+        "project_id": facts.account_id,
+    }
+    if keys := nocloud.authorized_keys(facts):
+        content["public_keys"] = keys
+    if (password := passwords.on_disc(facts, settings)) is not None:
+        content["meta"] = {"admin_pass": password}
+    return content
+
+
+def _network_data(facts: Facts) -> dict[str, Any]:
+    # Of the primary interface alone, as on a NoCloud disc.
+    servers = [{"type": "dns", "address": one} for one in facts.interfaces[0].dns]
+    return {
+        "links": [
+            {
+                "id": one.id,
+                "type": "phy",
+                "ethernet_mac_address": one.mac,
+                "vif_id": one.id,
+                "mtu": None,
+            }
+            for one in facts.interfaces
+        ],
+        "networks": [_network(facts, one, servers) for one in facts.interfaces],
+        "services": servers,
+    }
+
+
+def _network(facts: Facts, interface: Interface, servers: list[dict[str, str]]) -> dict[str, Any]:
+    whole = ipaddress.IPv4Network(f"0.0.0.0/{interface.prefix_length}")
+    is_primary = interface is facts.interfaces[0]
+    content: dict[str, Any] = {
+        "id": f"network{interface.device_index}",
+        "network_id": interface.subnet_id,
+        "link": interface.id,
+        "type": "ipv4",
+        "ip_address": interface.private_ip,
+        "netmask": str(whole.netmask),
+        "routes": _routes(interface) if is_primary else [],
+        "services": servers if is_primary else [],
+    }
+    if is_primary and servers:
+        content["dns_search"] = [facts.domain]  # cloud-init's own; others leave it out
+    return content
+
+
+def _routes(interface: Interface) -> list[dict[str, str]]:
+    return [{"network": "0.0.0.0", "netmask": "0.0.0.0", "gateway": interface.router}]
+
+
+def _written(content: Mapping[str, Any]) -> bytes:
+    return json.dumps(content, indent=1).encode("ascii") + b"\n"
