@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session, aliased
 
 from state import storage
-from state.models import Image, ImageDisk, Snapshot, Volume
+from state.models import Image, ImageDisk, Snapshot, Transfer, Volume
 
 Condition = sa.ColumnElement[bool]
 _DISK_OWNER: Final = aliased(Image)
@@ -31,6 +31,13 @@ PARENT: Final[Condition] = sa.exists().where(Volume.snapshot_key == Snapshot.key
 """A volume that is, or is to be, a child of the snapshot's file: it cannot be read without it."""
 NEEDED: Final[Condition] = sa.or_(IMAGED, PARENT)
 """A deleted snapshot's row stays while this holds, out of sight, and its file with it."""
+BROUGHT: Final[Condition] = sa.exists().where(
+    Transfer.path == Snapshot.file_name,
+    Transfer.target_host_key == Snapshot.host_key,
+    Transfer.source_host_key == Transfer.target_host_key,
+    Transfer.phase.in_(("receiving", "ending")),
+)
+"""A task of its host may still make the file of a snapshot from outside: it is removed after."""
 FREEZING: Final[tuple[storage.SnapshotPhase, ...]] = ("freezing",)
 COPIED: Final[tuple[storage.SnapshotPhase, ...]] = ("copying",)
 
@@ -52,7 +59,15 @@ def image_of(session: Session, snapshot_key: int) -> str | None:
 
 def may_go(session: Session, snapshot_key: int) -> bool:
     """Tell whether a deleted snapshot's row may go, and what is its own on hosts before it."""
-    query = sa.select(Snapshot.key).where(Snapshot.key == snapshot_key, sa.not_(NEEDED))
+    query = sa.select(Snapshot.key).where(
+        Snapshot.key == snapshot_key, sa.not_(sa.or_(NEEDED, BROUGHT))
+    )
+    return session.scalar(query) is not None
+
+
+def is_brought(session: Session, snapshot_key: int) -> bool:
+    """Tell whether a task of its host still brings the file of a snapshot from outside."""
+    query = sa.select(Snapshot.key).where(Snapshot.key == snapshot_key, BROUGHT)
     return session.scalar(query) is not None
 
 

@@ -24,6 +24,7 @@ from state.models import (
     ImportSnapshotTask,
     Snapshot,
     SnapshotCopy,
+    Tag,
     Transfer,
 )
 from translators import snapshots, transfers, zones
@@ -397,8 +398,11 @@ def _arriving(session: Session, path: str) -> list[Snapshot]:
 
 def _working(session: Session, task: Task) -> Task | None:
     """The task's row, while there is something to be done about it."""
-    kind = ImportImageTask if isinstance(task, ImportImageTask) else ImportSnapshotTask
-    row: Task | None = session.get(kind, task.key)
+    row: Task | None
+    if isinstance(task, ImportImageTask):
+        row = session.get(ImportImageTask, task.key)
+    else:
+        row = session.get(ImportSnapshotTask, task.key)
     return row if row is not None and row.phase in guests.IMPORT_WORKING else None
 
 
@@ -422,6 +426,8 @@ def _end(
         # Who cancels finds nothing of it; who did not is told why there is none.
         image.state = "deregistered" if phase == "cancelled" else "failed"
         image.message = message
+        if phase == "cancelled":
+            _untag(session, "image", image.key)
     if snapshot is None or snapshot.phase not in ("arriving", "verifying"):
         return
     transfers.withdraw(session, snapshot.file_name, now)
@@ -429,3 +435,9 @@ def _end(
     snapshot.phase = "deleting" if phase == "cancelled" else "failing"
     snapshot.phase_since = now
     snapshot.generation += 1
+    if phase == "cancelled":
+        _untag(session, "snapshot", snapshot.key)
+
+
+def _untag(session: Session, kind: str, key: int) -> None:
+    session.execute(sa.delete(Tag).where(Tag.resource_type == kind, Tag.resource_key == key))

@@ -190,6 +190,7 @@ def remove(name: str, lost: bool, data: Path | None, file: Path | None) -> None:
     that answers is not lost.
     """
     # Heavy, and no other command needs them.
+    from translators import imports
     from translators.ec2.instances import losses
     from translators.ec2.volumes import losses as of_volumes
 
@@ -218,6 +219,7 @@ def remove(name: str, lost: bool, data: Path | None, file: Path | None) -> None:
         volumes = 0 if lost else of_volumes.count(session, row.key)
         if volumes:
             raise Failed(f"{name} has {volumes} volumes: delete them first")
+        imports.lost(session, row.key, dt.datetime.now(dt.UTC))
         row.state, row.recovering = "removed", False
         row.secret = None
 

@@ -39,6 +39,7 @@ INTENT = Intent(
     root="C:\\ec2gw",
     deployment=DEPLOYMENT,
     file_name=f"snapshots/{ID}.vhdx",
+    size_gib=8,
     disk=Path("instances/i-1/root.vhdx"),
     volume_phase="in-use",
     machine=MACHINE,

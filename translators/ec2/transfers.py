@@ -1,7 +1,7 @@
 """Disks on their way between hosts: the engine's kind "transfer" and its two steps.
 
 First the source's host sends the disk to the depot, then the target's host fetches it; each by a
-task of its own that outlives the link, looked at now and then.
+task of its own that outlives the link, looked at now and then. A disk from outside is only fetched.
 
 Source: docs/decisions/0015-disks-travel-through-the-gateway.md.
 """
@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from state import models
-from translators import driven, transfers
+from translators import driven, imports, transfers
 from translators.hyperv import transfer
 from translators.hyperv.host import Failed, Plan, Unreachable
 from translators.settings import Settings
@@ -27,6 +27,7 @@ _TRIES: Final = 8
 """Of one phase; the pauses between them add up to some minutes."""
 _LONGEST_PAUSE: Final = 60.0
 _POLL: Final = 1.0
+_WORKING: Final = (*transfers.UNDER_WAY, "ending")
 _Direction = Literal["Send", "Receive"]
 
 
@@ -58,7 +59,9 @@ class Transfers(driven.Kind[Intent]):
             .where(
                 sa.or_(
                     sa.and_(row.phase == "sending", row.source_host_key == host_key),
-                    sa.and_(row.phase == "receiving", row.target_host_key == host_key),
+                    sa.and_(
+                        row.phase.in_(("receiving", "ending")), row.target_host_key == host_key
+                    ),
                 )
             )
             .order_by(row.phase_since)
@@ -71,7 +74,7 @@ class Transfers(driven.Kind[Intent]):
         self, session: Session, key: int, settings: Settings, now: dt.datetime
     ) -> Intent | None:
         row = session.get(models.Transfer, key)
-        if row is None or row.phase not in ("sending", "receiving"):
+        if row is None or row.phase not in _WORKING:
             return None
         return Intent(
             key=key,
@@ -110,12 +113,20 @@ class Transfers(driven.Kind[Intent]):
         if rest.found == "sent":
             row.phase = "receiving"
             row.done_bytes = 0
+        elif rest.found == "ended":
+            transfers.forget(session, row.path, row.target_host_key)
         elif rest.found == "received":
             row.phase = "done"
-            _arrived(session, row)
+            if transfers.was_offered(row):
+                imports.delivered(session, row, now)
+            else:
+                _arrived(session, row)
         elif rest.found == "failed":
             row.phase = "failed"
             row.trouble = rest.reason[1] if rest.reason else None
+            if transfers.was_offered(row):
+                row.phase = "ending"
+                imports.undelivered(session, row, now)
 
     def note(self, session: Session, intent: Intent, facts: Mapping[str, object]) -> None:
         done = facts["done_bytes"]
@@ -155,6 +166,12 @@ def receive(intent: Intent, sight: transfer.Sight) -> Decision:
     if sight.file_exists:
         return Do(transfer.clear(intent.task)) if sight.task else Rest("received")
     return _see_to_it(intent, sight, "Receive")
+
+
+@step("transfer", "ending")
+def end(intent: Intent, sight: transfer.Sight) -> Decision:
+    """See the task gone, and with it what there is half of the file."""
+    return Do(transfer.clear(intent.task)) if sight.task else Rest("ended")
 
 
 def _see_to_it(intent: Intent, sight: transfer.Sight, direction: _Direction) -> Decision:

@@ -6,8 +6,14 @@ Source: Get-VHD, and the class VirtualHardDisk that it answers with.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
-from translators.hyperv.host import Answer, Call, Path, Plan
+from translators.hyperv.host import Answer, Call, HostFault, Path, Plan
+
+_FORMAT_CODES: Final = "0xC03A"
+"""How the codes of Windows' virtual disk facility begin: ERROR_VHD_FORMAT_UNKNOWN and others."""
+_CORRUPT: Final = "0x80070570"
+_NOT_FOUND: Final = "0x80070002"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +53,19 @@ def look(path: Path) -> Plan:
         },
     )
     return Plan("look-disk", (call,))
+
+
+def is_none(fault: HostFault) -> bool:
+    """Tell whether a host surely said that the file is no disk, is damaged, or is not there.
+
+    Anything else may be the host's own trouble.
+    """
+    codes = {code.upper().replace("0X", "0x") for code in fault.hresult}
+    return (
+        fault.identifier == "InvalidParameter"
+        or bool(codes & {_CORRUPT, _NOT_FOUND})
+        or any(code.startswith(_FORMAT_CODES) for code in codes)
+    )
 
 
 def read(answer: Answer) -> Disk:

@@ -22,13 +22,14 @@ from state.models import (
     Volume,
 )
 from translators import driven
-from translators.hyperv import checkpoint, copying, file, vm
+from translators.hyperv import checkpoint, copying, file, vhd, vm
 from translators.hyperv.drive import Place
-from translators.hyperv.host import Failed, Path, Unreachable
+from translators.hyperv.host import Failed, HostFault, Path, Unreachable
 from translators.settings import Settings
 
 ON_A_VM: Final[tuple[storage.SnapshotPhase, ...]] = ("freezing", "releasing")
 """Phases whose work is where the VM is by now."""
+REMOVING: Final[tuple[storage.SnapshotPhase, ...]] = ("deleting", "failing")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,7 @@ class Intent(driven.Intent):
     root: str
     deployment: str
     file_name: str
+    size_gib: int
     disk: Path | None
     """The volume's own file; None when the volume is no more."""
     volume_phase: storage.VolumePhase | None
@@ -87,6 +89,9 @@ class Sight:
     half: file.FileState | None = None
     whole: file.FileState | None = None
     job: copying.Job | None = None
+    header: vhd.Disk | None = None
+    """What the host reads in the file; None: it does not read it, and `refused` says why."""
+    refused: HostFault | None = None
 
 
 def load(session: Session, key: int, settings: Settings, now: dt.datetime) -> Intent | None:
@@ -95,6 +100,8 @@ def load(session: Session, key: int, settings: Settings, now: dt.datetime) -> In
     if row is None or row.phase not in storage.SNAPSHOT_WORKING or row.host_key is None:
         return None
     if row.phase == "deleting" and not needs.may_go(session, key):
+        return None
+    if row.phase == "failing" and needs.is_brought(session, key):
         return None
     volume = session.get(Volume, row.volume_key) if row.volume_key is not None else None
     instance = None
@@ -118,6 +125,7 @@ def load(session: Session, key: int, settings: Settings, now: dt.datetime) -> In
         root=host.root,
         deployment=session.scalars(sa.select(Deployment.id)).one(),
         file_name=row.file_name,
+        size_gib=row.size_gib,
         disk=_path(volume, instance) if volume is not None else None,
         volume_phase=volume.phase if volume is not None else None,
         machine=machine,
@@ -191,6 +199,8 @@ def look(intent: Intent, run: driven.Run) -> Sight:
     """See the VM, where the phase concerns it, and the copy, where there may be one."""
     if intent.phase in ON_A_VM:
         return Sight(_look_at_machine(intent, run))
+    if intent.phase == "verifying":
+        return _look_at_header(intent, run)
     try:
         half = file.seen(run(file.look(copying.half_made(intent.temporary))))
         whole = file.seen(run(file.look(Path(intent.file_name))))
@@ -201,6 +211,13 @@ def look(intent: Intent, run: driven.Run) -> Sight:
     if intent.phase == "copying" and copied:  # nothing more is read of the VM's disk
         return Sight(half=half, whole=whole, job=job)
     return Sight(_look_at_machine(intent, run), half, whole, job)
+
+
+def _look_at_header(intent: Intent, run: driven.Run) -> Sight:
+    try:
+        return Sight(header=vhd.read(run(vhd.look(Path(intent.file_name)))))
+    except Failed as failed:
+        return Sight(refused=failed.error)
 
 
 def _look_at_machine(intent: Intent, run: driven.Run) -> checkpoint.Sight:

@@ -49,6 +49,7 @@ class Snapshots(driven.Kind[Intent]):
                 Snapshot.phase.in_(storage.SNAPSHOT_WORKING),
                 here == host_key,
                 sa.not_(sa.and_(Snapshot.phase == "deleting", needs.NEEDED)),
+                sa.not_(sa.and_(Snapshot.phase.in_(intents.REMOVING), needs.BROUGHT)),
             )
             .order_by(Snapshot.phase_since, Snapshot.key)
         )

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from state import needs, storage
 from state.models import Image, ImageDisk, Snapshot, SnapshotCopy, Volume, Work
-from translators import snapshots
+from translators import imports, snapshots
 from translators.ec2.snapshots.intents import Intent
 from translators.steps import Rest
 
@@ -84,6 +84,19 @@ def _failed(
     _judge_images(session, row.key)
 
 
+def _verified(
+    session: Session, row: Snapshot, _intent: Intent, _rest: Rest, now: dt.datetime
+) -> None:
+    imports.verified(session, row, now)
+
+
+def _refused(
+    session: Session, row: Snapshot, _intent: Intent, rest: Rest, now: dt.datetime
+) -> None:
+    assert rest.reason is not None
+    imports.refuse(session, row, rest.reason[1], now)
+
+
 def _removed(
     session: Session, row: Snapshot, intent: Intent, _rest: Rest, now: dt.datetime
 ) -> None:
@@ -119,6 +132,8 @@ SETTLED: Final[Mapping[str, Settle]] = {
     "copied": _copied_whole,
     "released": _released,
     "failed": _failed,
+    "verified": _verified,
+    "refused": _refused,
     "removed": _removed,
 }
 """Finding -> what it does to the row."""
