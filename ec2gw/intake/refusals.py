@@ -1,9 +1,6 @@
 """Why a disk from outside is not taken: one sentence, for whoever asked for it.
 
-Refused      the disk, or where it lies; asking again gives the same answer
-NoRoom       the gateway's own disk is full
-Missing      the gateway lacks a program
-Cancelled    its owner does not want it any more
+Refused is final: asking again gives the same answer. Cancelled is nobody's fault.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """Runs one program that reads what a stranger made, with as little as it needs for that.
 
-    python -I -S sandbox.py PARENT '{"read": [..], "write": [..], "limits": {..}}' PROGRAM ARGUMENT..
+    python -I -S sandbox.py PARENT ORDER PROGRAM ARGUMENT...
     python -I -S sandbox.py --probe
 
-A program of its own, of the standard library alone: it limits itself, then becomes the other one.
+ORDER is JSON: paths to `read` and to `write`, and `limits`. A program of its own, of the standard
+library alone: it limits itself, then becomes the other one.
 Limits always hold: memory, processor time, size of files, open files, no core, no new rights, and
 an end when the parent ends. Network and file system are taken away where the kernel lets us; the
 probe says which.
