@@ -30,9 +30,11 @@ EVERYWHERE = ("before", "after")
 INJECTED = {
     "Hyper-V\\Add-VMHardDiskDrive": ("half",),
     "Hyper-V\\Remove-VMSnapshot": ("stuck",),
+    "Agent\\Set-VMIdentity": ("serial",),
     "Agent\\Start-DiskCopy": ("exception", "warnings", "stuck"),
 }
-"""Faults of their own: an empty drive is left; a merge that never ends; how a copy's job ends."""
+"""Faults of their own: an empty drive is left; a merge that never ends; a serial number is refused;
+how a copy's job ends."""
 
 
 class NoSuchThing(LookupError):

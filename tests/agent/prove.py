@@ -98,9 +98,9 @@ class Agent:
         return self.late.pop(i)
     def ask(self, calls, **kw): return self.wait(self.send(calls, **kw))
 
-OWN = {"Write-FileChunk": ["Path", "Offset", "Base64"], "Complete-File": ["Path", "Sha256", "Length"], "Get-FileState": ["Path", "Hash"], "Move-File": ["Path", "Destination", "ReadOnly"], "Remove-Tree": ["Path"], "New-Folder": ["Path"], "Test-Root": [], "Compress-Journal": ["Tokens", "Damaged"], "Start-DiskCopy": ["Source", "Destination"],
+OWN = {"Write-FileChunk": ["Path", "Offset", "Base64"], "Complete-File": ["Path", "Sha256", "Length"], "Get-FileState": ["Path", "Hash"], "Move-File": ["Path", "Destination", "ReadOnly"], "Remove-Tree": ["Path"], "New-Folder": ["Path"], "Test-Root": [], "Compress-Journal": ["Tokens", "Damaged"], "Start-DiskCopy": ["Source", "Destination"], "Set-VMIdentity": ["Id", "BiosGuid", "SerialNumber", "AssetTag"],
        "Start-Transfer": ["Name", "Generation", "Direction", "Path", "Url", "Certificate", "Token", "Length", "Sha256"], "Get-Transfer": ["Name"], "Remove-Transfer": ["Name"]}
-PATHS = {"Hyper-V\\New-VHD": ["Path", "ParentPath"], "Hyper-V\\New-VM": ["Path"], "Hyper-V\\Add-VMHardDiskDrive": ["Path"], **{"Agent\\" + n: [p for p in ps if p in ("Path", "Source", "Destination")] for n, ps in OWN.items() if {"Path", "Source"} & set(ps)}}
+PATHS = {"Hyper-V\\New-VHD": ["Path", "ParentPath"], "Hyper-V\\New-VM": ["Path"], "Hyper-V\\Add-VMHardDiskDrive": ["Path"], "Hyper-V\\Set-VMDvdDrive": ["Path"], **{"Agent\\" + n: [p for p in ps if p in ("Path", "Source", "Destination")] for n, ps in OWN.items() if {"Path", "Source"} & set(ps)}}
 P = lambda text: {"$path": text}
 def line(text): return text.encode() + b" " + hashlib.sha256(text.encode()).hexdigest()[:8].upper().encode() + b"\n"
 def c(do, with_=None, as_=None, take=None):
@@ -210,7 +210,7 @@ def main():
     folder = tempfile.mkdtemp(); root = os.path.join(folder, "root")
     cmdlets, enums = table(WHICH); n = proxies.write(cmdlets, pathlib.Path(folder), enums)
     names = {c_["name"]: c_ for c_ in cmdlets}
-    allowed = {"%s\\%s" % (names[x]["module"], x): [p for p in names[x]["parameters"] if p not in ("WhatIf",)] for x in "Get-VM New-VM Set-VM Start-VM Set-VMProcessor Set-VMFirmware Checkpoint-VM Add-VMHardDiskDrive New-VHD Set-VMNetworkAdapter Get-CimInstance Invoke-CimMethod".split()}
+    allowed = {"%s\\%s" % (names[x]["module"], x): [p for p in names[x]["parameters"] if p not in ("WhatIf",)] for x in "Get-VM New-VM Set-VM Start-VM Set-VMProcessor Set-VMFirmware Checkpoint-VM Add-VMHardDiskDrive Set-VMDvdDrive New-VHD Set-VMNetworkAdapter Get-CimInstance Invoke-CimMethod".split()}
     allowed.update({"Microsoft.PowerShell.Utility\\" + k: v for k, v in {"Write-Host": ["Object"], "Get-Date": ["Year", "Month", "Day", "Hour", "Minute", "Second", "Millisecond"], "New-TimeSpan": ["Minutes", "Seconds"], "New-Guid": []}.items()}); allowed["Hyper-V\\Get-NoSuchThing"] = ["Name"]
     for name, ps in OWN.items(): allowed["Agent\\" + name] = ps
     setup = dict(root=root, modules=["Hyper-V", "CimCmdlets"], allowed=allowed, paths=PATHS)
@@ -268,6 +268,7 @@ def main():
                        ("a path as text", c("New-VHD", {"Path": os.path.join(root, "x.vhdx")})), ("a path where none goes", c("Get-VM", {"Name": P("images")})), ("a path deep where none goes", c("Set-VM", {"VM": {"x": [P("images")]}})), ("a path with a companion", c("New-VHD", {"Path": {"$path": "x", "at": 0}})), ("all of a result as a path", c("New-VHD", {"Path": {"$ref": "first"}})), ("no path", c("New-VHD", {"Path": []})), ("null as a path", c("New-VHD", {"Path": None})),
                        ("the journal as a path", c("New-VHD", {"Path": P("journal")})), ("the lock as a path", c("New-VHD", {"Path": P("Journal.lock")})), *(("%r as a path" % odd, c("New-VHD", {"Path": P(odd)})) for odd in ("", ".", "..", "../x", "a/../b", "a//b", "/a", "a/", "a\\b", "C:/x", "a.", "a ", "a:b", "-a", ".a", "a" * 101, "nul", "COM1.vhdx", "a/LPT9/b", "\u00e4", "a\n", 5, None))):
         r = a.ask([c("New-VM", {"Name": "first", "NoVHD": True}), call]); hold("refused before anything runs: %s" % what, not r["ok"] and r["stage"] == "check" and r["done"] == 0 and len(world.calls) == n0 and "UnauthorizedAccess" in r["error"]["kind"], r)
+    r = a.ask([c("Set-VMDvdDrive", {"VMName": "x", "Path": None})]); hold("no path at all ejects a disc: null goes through there", r["ok"] and world.calls[-1][0] == "Set-VMDvdDrive" and not world.calls[-1][2].get("Path"), r)
     r = a.ask([c("Get-NoSuchThing", {"Name": "x"})]); hold("a cmdlet that the host lacks is an error of its call", not r["ok"] and r["stage"] == "call" and "CommandNotFound" in r["error"]["id"], r)
     files(a, root, world)
     u = "Microsoft.PowerShell.Utility\\"; r = a.ask([c(u + "Get-Date", dict(Year=2026, Month=11, Day=1, Hour=8, Minute=30, Second=15, Millisecond=250), "d", {"day": "DayOfWeek:text", "year": "Year:int", "utc": ":time", "text": ":text"}), c(u + "New-TimeSpan", {"Minutes": 1, "Seconds": 30}, "t", {"whole": "TotalSeconds:int", "hours": "TotalHours:text", "text": ":text"}), c(u + "New-Guid", {}, "g", {"text": "Guid:text", "texts": ":texts"})])

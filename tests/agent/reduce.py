@@ -33,7 +33,7 @@ REACHED = (
 PROVED = (
     *("Add-VMHardDiskDrive", "Checkpoint-VM", "Get-CimInstance", "Get-VM", "Invoke-CimMethod"),
     *("New-VHD", "New-VM", "Set-VM", "Set-VMFirmware", "Set-VMNetworkAdapter", "Set-VMProcessor"),
-    "Start-VM",
+    *("Set-VMDvdDrive", "Start-VM"),
 )
 """The cmdlets that `prove.py` calls."""
 

@@ -25,6 +25,7 @@ SHARED = ROOT.parent / "shared" / "tools" / "pwsh" / "pwsh"
 PWSH = shutil.which("pwsh") or (str(SHARED) if os.access(SHARED, os.X_OK) else None)
 UNPROVED = {
     "Start-DiskCopy": "asks the management service of Windows",
+    "Set-VMIdentity": "asks the management service of Windows",
     "Remove-Transfer": "asks the task scheduler of Windows",
 }
 real = pytest.mark.skipif(PWSH is None, reason="no pwsh: the agent was not run by a PowerShell")

@@ -61,6 +61,7 @@ OF_POWERSHELL = {
 }
 FROM_HOSTS = {
     "InstanceID": "CIM_ConcreteJob",
+    "JobState": "CIM_ConcreteJob",
     "LastBootUpTime": "Win32_OperatingSystem",
     "ParentPath": "what Get-VHD answers",
     "ReturnValue": "what Invoke-CimMethod answers",

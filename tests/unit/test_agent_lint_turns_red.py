@@ -14,7 +14,7 @@ from tests.unit import test_agent_lessons as lessons
 from tests.unit import test_agent_lint as lint
 
 Lint = Callable[[], None]
-ANCHOR = "    function Get-Flat("
+ANCHOR = " function Get-Flat("
 
 
 def added(line: str) -> tuple[str, str]:
@@ -22,7 +22,7 @@ def added(line: str) -> tuple[str, str]:
     text = agent.text()
     start = text.index(ANCHOR)
     old = text[start : text.index("\n", start)]
-    return old, f"    function Test-It($Value, $Path) {{ {line} }}\n{old}"
+    return old, f" function Test-It($Value, $Path) {{ {line} }}\n{old}"
 
 
 RED: dict[str, tuple[tuple[str, str], Lint]] = {

@@ -19,6 +19,7 @@ ALLOWED: Final[dict[str, tuple[str, ...]]] = {
     "Agent\\Move-File": ("Path", "Destination", "ReadOnly"),
     "Agent\\New-Folder": ("Path",),
     "Agent\\Remove-Tree": ("Path",),
+    "Agent\\Set-VMIdentity": ("Id", "BiosGuid", "SerialNumber", "AssetTag"),
     "Agent\\Start-DiskCopy": ("Source", "Destination"),
     "Agent\\Get-Transfer": ("Name",),
     "Agent\\Remove-Transfer": ("Name",),
@@ -37,6 +38,7 @@ ALLOWED: Final[dict[str, tuple[str, ...]]] = {
     "Agent\\Write-FileChunk": ("Path", "Offset", "Base64"),
     "CimCmdlets\\Get-CimInstance": ("ClassName", "Namespace", "Filter"),
     "CimCmdlets\\Invoke-CimMethod": ("InputObject", "MethodName", "Arguments"),
+    "Hyper-V\\Add-VMDvdDrive": ("VM", "ControllerNumber", "ControllerLocation", "Path"),
     "Hyper-V\\Add-VMHardDiskDrive": (
         "VM",
         "ControllerType",
@@ -65,6 +67,7 @@ ALLOWED: Final[dict[str, tuple[str, ...]]] = {
     "Hyper-V\\Connect-VMNetworkAdapter": ("VMNetworkAdapter", "SwitchName"),
     "Hyper-V\\Get-VHD": ("Path",),
     "Hyper-V\\Get-VM": ("Id", "Name"),
+    "Hyper-V\\Get-VMDvdDrive": ("VM", "ControllerNumber", "ControllerLocation"),
     "Hyper-V\\Get-VMHardDiskDrive": (
         "VM",
         "VMSnapshot",
@@ -107,6 +110,8 @@ ALLOWED: Final[dict[str, tuple[str, ...]]] = {
         "CheckpointType",
     ),
     "Hyper-V\\Set-VMBios": ("VM", "StartupOrder"),
+    "Hyper-V\\Set-VMComPort": ("VM", "Number", "Path"),
+    "Hyper-V\\Set-VMDvdDrive": ("VMDvdDrive", "Path"),
     "Hyper-V\\Set-VMFirmware": ("VM", "EnableSecureBoot", "SecureBootTemplate", "FirstBootDevice"),
     "Hyper-V\\Set-VMHardDiskDrive": ("VMHardDiskDrive", "Path", "MaximumIOPS", "MinimumIOPS"),
     "Hyper-V\\Set-VMMemory": ("VM", "DynamicMemoryEnabled", "StartupBytes"),
@@ -132,11 +137,16 @@ PATHS: Final[dict[str, tuple[str, ...]]] = {
     "Agent\\Start-DiskCopy": ("Source", "Destination"),
     "Agent\\Start-Transfer": ("Path",),
     "Agent\\Write-FileChunk": ("Path",),
+    "Hyper-V\\Add-VMDvdDrive": ("Path",),
     "Hyper-V\\Add-VMHardDiskDrive": ("Path",),
     "Hyper-V\\Get-VHD": ("Path",),
     "Hyper-V\\New-VHD": ("Path", "ParentPath"),
     "Hyper-V\\New-VM": ("Path",),
     "Hyper-V\\Resize-VHD": ("Path",),
+    "Hyper-V\\Set-VMDvdDrive": ("Path",),
     "Hyper-V\\Set-VMHardDiskDrive": ("Path",),
 }
-"""Parameters that take a `Path` (or a property of an earlier result) and nothing else."""
+"""Parameters that take a `Path` (or a property of an earlier result) and nothing else.
+
+Set-VMDvdDrive takes None as well, which ejects. A COM port's Path is the name of a pipe, no place.
+"""

@@ -22,6 +22,8 @@ Invoke = Callable[[str, dict[str, object]], Invoked]
 _TAKE = re.compile(r"[A-Za-z0-9_.]*:(?:text|int|bool|time|texts)")
 _SEGMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _JOURNAL = re.compile(r"journal(?:[./]|\Z)", re.IGNORECASE)
+_EJECTS = "Hyper-V\\Set-VMDvdDrive"
+"""The one cmdlet that no path means something to: the disc is taken out."""
 _DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\..*)?", re.IGNORECASE)
 
 
@@ -62,6 +64,8 @@ def run(calls: list[object], setup: Setup, invoke: Invoke, dropped: Callable[[],
                 raise Dropped
             values = arguments.convert(call.with_, state.live, setup.root)
             for name in setup.paths.get(call.do, frozenset()) & values.keys():
+                if call.with_[name] is None:
+                    continue
                 values[name] = arguments.place(values[name], setup.root)
             invoked = invoke(call.do, values)
             state.warnings += invoked.warnings
@@ -115,6 +119,8 @@ def _check_call(call: object, setup: Setup, named: set[str]) -> _Call:
     for parameter, value in with_.items():
         if parameter not in setup.allowed[do]:
             raise _refused(f"not allowed: {do} -{parameter}")
+        if value is None and do == _EJECTS:
+            continue
         if parameter in setup.paths.get(do, ()):
             _check_path(value, f"{do} -{parameter}")
         else:

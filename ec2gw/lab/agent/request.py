@@ -25,6 +25,7 @@ _OWN = frozenset(
         "Agent\\Remove-Tree",
         "Agent\\Get-Transfer",
         "Agent\\Remove-Transfer",
+        "Agent\\Set-VMIdentity",
         "Agent\\Start-DiskCopy",
         "Agent\\Start-Transfer",
         "Agent\\Test-Root",

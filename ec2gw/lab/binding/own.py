@@ -27,6 +27,10 @@ _OWN: Final[Mapping[str, tuple[str, str]]] = {
     ),
     "Agent\\Get-Transfer": ("Name!:string", "Transfer"),
     "Agent\\Remove-Transfer": ("Name!:string", ""),
+    "Agent\\Set-VMIdentity": (
+        "Id!:guid BiosGuid!:guid SerialNumber!:string AssetTag!:string",
+        "",
+    ),
     "Agent\\Test-Root": ("", "Root"),
     "Agent\\Compress-Journal": ("Tokens!+:string[] Damaged:int64", "Journal"),
     "Microsoft.PowerShell.Diagnostics\\Get-WinEvent": (

@@ -125,6 +125,9 @@ def _setting(vm: model.Vm) -> Live:
         "ConfigurationDataRoot": vm.path,
         "Notes": vm.notes.splitlines() or [""],
         "CreationTime": time(vm.created_at),
+        "BIOSGUID": vm.bios_guid,
+        "BIOSSerialNumber": vm.serial_number,
+        "ChassisAssetTag": vm.asset_tag,
         "SecureBootEnabled": vm.generation == 2 and vm.secure_boot == "On",
         "Version": "9.0",
     }

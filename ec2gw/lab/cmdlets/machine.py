@@ -28,6 +28,8 @@ for _room in (
     "acls",
     "firmware",
     "integration",
+    "identity",
+    "comports",
     "checkpoints",
     "hosts",
     "cim",

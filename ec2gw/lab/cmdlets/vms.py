@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ec2gw.lab.cmdlets import drives, dvds, faults, nics
+from ec2gw.lab.cmdlets import drives, dvds, faults, identity, nics
 from ec2gw.lab.cmdlets.objects import Live, Values, named, time
 from ec2gw.lab.cmdlets.shell import Shell, cmdlet
 from ec2gw.lab.world import disks, model, paths, power
@@ -160,6 +160,9 @@ def new_vm(shell: Shell) -> Sequence[Live]:
             created_at=session.now,
             changed_at=session.now,
             memory_startup=memory,
+            bios_guid=f"{{{uuid.uuid4()}}}".upper(),
+            serial_number=identity.new_number(),
+            asset_tag=identity.new_number(),
         )
         vm.nics.append(
             nics.new_nic(shell, session, "Network Adapter", shell.text("SwitchName") or None)

@@ -133,6 +133,12 @@ class Vm:
     automatic_checkpoints: bool = False
     secure_boot: str = "On"
     secure_boot_template: str = "MicrosoftWindows"
+    bios_guid: str = ""
+    """In braces, as are the next two what the guest finds in its firmware's tables (SMBIOS)."""
+    serial_number: str = ""
+    asset_tag: str = ""
+    com_ports: list[str] = field(default_factory=lambda: ["", ""])
+    """The pipes that its two COM ports are tied to."""
     boot_order: list[str] = field(default_factory=list)
     startup_order: list[str] = field(
         default_factory=lambda: ["CD", "IDE", "LegacyNetworkAdapter", "Floppy"]

@@ -1,8 +1,8 @@
 """The agent that is sent to a host: its text, and the command line that starts it there.
 
 Holds no protocol; the PowerShell beside this file does. `agent.ps1` reads frames of calls, checks
-and runs them; `files.ps1` and `transfer.ps1` hold the functions that no cmdlet offers and are put
-into it here, since one text is sent; `loader.ps1` is what stands on the command line.
+and runs them; the others hold the functions that no cmdlet offers and are put into it here, since
+one text is sent; `loader.ps1` is what stands on the command line.
 
 Source: docs/agent.md.
 """
@@ -13,18 +13,23 @@ import base64
 import functools
 import hashlib
 import importlib.resources
+import re
 
 PROGRAM = r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe"
 """In full: without a cmd shell nothing on the host searches PATH."""
 
-_INCLUDED = ("files.ps1", "transfer.ps1")
+_INCLUDED = ("files.ps1", "transfer.ps1", "identity.ps1")
+_INDENT = re.compile(r"^ +")
+_COMMENT = re.compile(r"(?:^|\s+)#(?: [^'\"]*|)$|^\s*#.*$")
+"""One behind code too, if it has no quotes: a # in a text has its end behind it."""
 
 
 @functools.cache
 def text() -> str:
     """The agent as it is sent and runs: `agent.ps1` with the others in their places.
 
-    Lines that only comment stay here: the whole goes with one Send.
+    Comments stay here, and of each indent all but a blank: the whole goes with one Send. It is not
+    packed: what unpacks a text and runs it is what virus scanners look for.
     """
     whole = _source("agent.ps1")
     for name in _INCLUDED:
@@ -32,11 +37,10 @@ def text() -> str:
         if whole.count(place) != 1:
             raise ValueError(f"agent.ps1 says not once where {name} stands")
         lines = _source(name).splitlines(True)
-        whole = whole.replace(place, "".join(f"    {line}" for line in lines))
-    first, *rest = whole.splitlines(True)
-    return first + "".join(
-        line for line in rest if line.strip() and not line.lstrip().startswith("#")
-    )
+        whole = whole.replace(place, "".join(f" {line}" for line in lines))
+    first, *rest = whole.splitlines()
+    bare = (_COMMENT.sub("", line).rstrip() for line in rest)
+    return "".join(f"{_INDENT.sub(' ', line)}\n" for line in [first, *bare] if line)
 
 
 @functools.cache

@@ -141,6 +141,7 @@ $library = {
         foreach ($p in $has['with'].PSObject.Properties) {
             if (-not $Allowed[$has['do']].Contains($p.Name)) { & $refuse "not allowed: $($has['do']) -$($p.Name)" }
             if ($Paths.ContainsKey($has['do']) -and $Paths[$has['do']].Contains($p.Name)) {
+                if ($null -eq $p.Value -and $has['do'] -ceq 'Hyper-V\Set-VMDvdDrive') { continue }      # no path at all ejects a disc
                 if (@($p.Value).Count -eq 0) { & $refuse "no path: $($has['do']) -$($p.Name)" }
                 foreach ($one in @($p.Value)) { Test-Place $one "$($has['do']) -$($p.Name)" }
             }
@@ -170,7 +171,7 @@ $library = {
             foreach ($call in $Calls) {
                 $stage = 'call'
                 $with = ConvertTo-Argument $call.with $live
-                if ($Paths.ContainsKey($call.do)) { foreach ($name in @($with.get_Keys())) { if ($Paths[$call.do].Contains($name)) { $with[$name] = Get-Place $with[$name] } } }
+                if ($Paths.ContainsKey($call.do)) { foreach ($name in @($with.get_Keys())) { if ($Paths[$call.do].Contains($name) -and $null -ne $call.with.$name) { $with[$name] = Get-Place $with[$name] } } }
                 $do = $call.do -creplace '^Agent\\', ''             # our own functions have no module
                 $out = @(& $do @with -ErrorAction Stop -WarningAction SilentlyContinue -WarningVariable told 6>$null 5>$null 4>$null)
                 foreach ($w in $told) { $warned.Add([string] $w) }
@@ -244,6 +245,8 @@ $library = {
     # files.ps1 stands here.
 
     # transfer.ps1 stands here.
+
+    # identity.ps1 stands here.
 }
 
 # ---- frames: RS, length and digest of the body, body = base64 of gzip of JSON, LF. ASCII only, whatever the code page.
@@ -399,7 +402,7 @@ try {
     if ($setup.modules -isnot [array]) { throw [System.FormatException]::new('not a list: modules') }
     $allowed = ConvertTo-Table $setup.allowed
     $paths = ConvertTo-Table $setup.paths
-    $own = @('Complete-File', 'Compress-Journal', 'Get-FileState', 'Get-Transfer', 'Move-File', 'New-Folder', 'Remove-Transfer', 'Remove-Tree', 'Start-DiskCopy', 'Start-Transfer', 'Test-Root', 'Write-FileChunk')
+    $own = @('Complete-File', 'Compress-Journal', 'Get-FileState', 'Get-Transfer', 'Move-File', 'New-Folder', 'Remove-Transfer', 'Remove-Tree', 'Set-VMIdentity', 'Start-DiskCopy', 'Start-Transfer', 'Test-Root', 'Write-FileChunk')
     foreach ($do in $allowed.get_Keys()) { if ($do -clike 'Agent\*' -and $own -cnotcontains $do.Substring(6)) { throw [System.FormatException]::new("no function of ours: $do") } }
     foreach ($do in $paths.get_Keys()) { if (-not $allowed.ContainsKey($do) -or -not $paths[$do].IsSubsetOf($allowed[$do])) { throw [System.FormatException]::new("a path of what is not allowed: $do") } }
     $AgentRoot = $setup.root
@@ -413,7 +416,7 @@ try {
     $state.Variables.Add([System.Management.Automation.Runspaces.SessionStateVariableEntry]::new('AgentRoot', $AgentRoot, ''))
     $state.Variables.Add([System.Management.Automation.Runspaces.SessionStateVariableEntry]::new('AgentOwner', $AgentOwner, ''))
     $inside = @('ConvertTo-Argument', 'ConvertTo-Text', 'Get-Flat', 'Get-Failure', 'Test-Place', 'Test-NoPlace', 'Test-Call', 'Invoke-Calls', 'Get-Fact', 'Get-Digest', 'Add-Digest', 'New-Knowledge', 'Read-Lines', 'Open-Alone', 'Use-Lock', 'Test-Alive')
-    $inside += @('Stop-Call', 'Use-Disk', 'Get-Owner', 'Get-Place', 'Move-Over', 'Get-Sha256', 'Remove-Entry', 'Get-TaskPlace', 'Get-TaskFile')
+    $inside += @('Stop-Call', 'Use-Disk', 'Get-Owner', 'Get-Place', 'Move-Over', 'Get-Sha256', 'Remove-Entry', 'Get-TaskPlace', 'Get-TaskFile', 'Get-EmbeddedText', 'Edit-VMSetting')
     foreach ($name in $inside + $own) {
         $state.Commands.Add([System.Management.Automation.Runspaces.SessionStateFunctionEntry]::new($name, (Get-Item "function:$name").ScriptBlock.ToString()))
     }

@@ -151,6 +151,11 @@ function Move-File {
     }
 }
 
+# An instance as text, as methods of WMI want one that is embedded.
+function Get-EmbeddedText($Instance) {
+    [System.Text.Encoding]::Unicode.GetString([Microsoft.Management.Infrastructure.Serialization.CimSerializer]::Create().Serialize($Instance, [Microsoft.Management.Infrastructure.Serialization.InstanceSerializationOptions]::None))
+}
+
 # A flat dynamic copy of a disk with all its parents, made by the management service: it goes on when this process ends. Answers the job to ask for.
 # Sources: ConvertVirtualHardDisk of Msvm_ImageManagementService says which properties the new disk's settings must have, Msvm_VirtualHardDiskSettingData which numbers (Type 3 dynamic, Format 3 VHDX);
 # openvmm's petri/src/vm/hyperv/hyperv.psm1 shows how the text of an embedded instance is made. No host has run this yet.
@@ -165,9 +170,8 @@ function Start-DiskCopy {
     }
     $class = CimCmdlets\Get-CimClass -Namespace 'root\virtualization\v2' -ClassName 'Msvm_VirtualHardDiskSettingData'
     $new = CimCmdlets\New-CimInstance -CimClass $class -ClientOnly -Property @{ Path = $Destination; Type = [uint16] 3; Format = [uint16] 3; BlockSize = [uint32] 0; LogicalSectorSize = [uint32] 0 }
-    $text = [System.Text.Encoding]::Unicode.GetString([Microsoft.Management.Infrastructure.Serialization.CimSerializer]::Create().Serialize($new, [Microsoft.Management.Infrastructure.Serialization.InstanceSerializationOptions]::None))
     $service = CimCmdlets\Get-CimInstance -Namespace 'root\virtualization\v2' -ClassName 'Msvm_ImageManagementService'
-    $said = CimCmdlets\Invoke-CimMethod -InputObject $service -MethodName 'ConvertVirtualHardDisk' -Arguments @{ SourcePath = $Source; VirtualDiskSettingData = $text }
+    $said = CimCmdlets\Invoke-CimMethod -InputObject $service -MethodName 'ConvertVirtualHardDisk' -Arguments @{ SourcePath = $Source; VirtualDiskSettingData = (Get-EmbeddedText $new) }
     $job = $said.PSObject.Properties['Job']
     $id = ''
     if ($null -ne $job -and $null -ne $job.Value) { $id = $job.Value.InstanceID }
