@@ -123,6 +123,8 @@ class Metadata:
     """Names of those that reach it; none: all."""
     forwarder_key: Path | None = None
     """Signs for whom a forwarder asks; None: a source address is the only identity."""
+    routers: int = 0
+    """Between it and its guests; added to how far the reply with a token may go."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -415,6 +417,8 @@ def _check_guests(config: Config, where: str) -> None:
     if config.metadata is None:
         return
     _check_address(config.metadata.listen, f"{where}: metadata.listen", "169.254.169.254:80")
+    if not 0 <= config.metadata.routers <= 64:
+        raise Invalid(f"{where}: metadata.routers has to be between 0 and 64")
     known = {network.name for network in config.network}
     for name in config.metadata.networks:
         if name not in known:

@@ -1,0 +1,1 @@
+"""What guests find at 169.254.169.254; a listener and a process of its own."""
