@@ -115,15 +115,15 @@ class World(InProcess):
         assert operation is not None
         own = MORE.get(action, {})
         asked = {name: VALUES[name] for name in operation.required if name not in own}
-        return {name: self._filled(value) for name, value in {**asked, **own}.items()}
+        return {name: self.filled(value) for name, value in {**asked, **own}.items()}
 
-    def _filled(self, value: Any) -> Any:
+    def filled(self, value: Any) -> Any:
         if isinstance(value, str):
             return re.sub(r"\{([a-z]+)\}", lambda found: self.facts.ids[found[1]], value)
         if isinstance(value, list):
-            return [self._filled(one) for one in value]
+            return [self.filled(one) for one in value]
         if isinstance(value, dict):
-            return {name: self._filled(one) for name, one in value.items()}
+            return {name: self.filled(one) for name, one in value.items()}
         return value
 
     def write_between(self) -> None:
@@ -158,7 +158,7 @@ VALUES: Final[Mapping[str, Any]] = {
     "VpcId": "{vpc}",
 }
 """Required member -> its value; `{i}` stands for an id of that prefix."""
-_NEXT_YEAR: Final = dt.datetime.now(dt.UTC) + dt.timedelta(days=365)
+NEXT_YEAR: Final = dt.datetime.now(dt.UTC) + dt.timedelta(days=365)
 _PERMISSIONS: Final = [
     {
         "IpProtocol": "tcp",
@@ -188,7 +188,7 @@ MORE: Final[Mapping[str, Mapping[str, Any]]] = {
     "DescribeVpcAttribute": {"Attribute": "enableDnsSupport"},
     "DetachVolume": {"VolumeId": "{data}"},
     "DisableImageDeprecation": {"ImageId": "{public}"},
-    "EnableImageDeprecation": {"DeprecateAt": _NEXT_YEAR},
+    "EnableImageDeprecation": {"DeprecateAt": NEXT_YEAR},
     "ModifyImageAttribute": {"Description": {"Value": "new"}},
     "ModifyInstanceAttribute": {"DisableApiStop": {"Value": True}},
     "ModifyInstanceMetadataOptions": {"HttpTokens": "required"},
@@ -263,7 +263,7 @@ def _populate(cloud: InProcess) -> dict[str, str]:
             named["public"] = named["ami"]
     everybody = {"Add": [{"Group": "all"}]}
     cloud.call("ModifyImageAttribute", ImageId=named["public"], LaunchPermission=everybody)
-    cloud.call("EnableImageDeprecation", ImageId=named["public"], DeprecateAt=_NEXT_YEAR)
+    cloud.call("EnableImageDeprecation", ImageId=named["public"], DeprecateAt=NEXT_YEAR)
     [image] = cloud.call("DescribeImages", ImageIds=[named["ami"]])["Images"]
     named["snap"] = image["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
     for name in ("copy", "open"):

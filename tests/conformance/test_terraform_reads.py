@@ -18,9 +18,9 @@ import sqlalchemy as sa
 from state import models
 from state.secrets import Vault
 from state.store import Store
-from tests.conformance import test_members_instances as members
 from tests.in_process import InProcess
 from tests.launches import NOW
+from tests.truth import evidence
 from translators.ec2.instances import intents
 from translators.settings import Settings
 
@@ -330,7 +330,7 @@ def test_what_the_provider_reads_is_there(cloud: InProcess, ids: Mapping[str, st
             if path.startswith("!"):
                 assert answer[path[1:]] == [], read
             else:
-                assert members.missing(answer, [path]) == [], read
+                assert evidence.missing(answer, [path]) == [], read
 
 
 def test_what_the_provider_compares_fits_together(cloud: InProcess, ids: Mapping[str, str]) -> None:
