@@ -45,6 +45,7 @@ class Scene:
         passed: dt.timedelta = dt.timedelta(seconds=2),
         meanwhile: Callable[[], object] = lambda: None,
         host_is_ahead_by: dt.timedelta = dt.timedelta(0),
+        heartbeat: str | None = None,
     ) -> surveys.Report:
         self.now += passed
         with self.store.read() as session:
@@ -54,7 +55,7 @@ class Scene:
             with self.store.read() as session:
                 name = session.get_one(models.Instance, self.key).id
             notes = vm.notes(rows.DEPLOYMENT, name)
-            seen.append(vm.Vm(GUID, name, state, notes, "x", 10, None, 2, 2**30))
+            seen.append(vm.Vm(GUID, name, state, notes, "x", 10, heartbeat, 2, 2**30))
         there = self.now + host_is_ahead_by
         survey = Survey(self.now, tuple(seen), 64, 2**39, 2**38, 2**40, boot, there, ("ec2gw",))
         meanwhile()
@@ -133,6 +134,17 @@ def test_who_stopped_a_vm_decides_what_becomes_of_it(
     scene.survey("Off")
     scene.survey("Off", ending=ending)
     assert (scene.phase(), scene.instance.state_reason_code) == (phase, code)
+
+
+def test_when_a_guest_was_first_heard_is_kept(store: Store) -> None:
+    scene = Scene(store)
+    heard: list[dt.datetime | None] = []
+    for heartbeat in ("NoContact", "OkApplicationsUnknown", "NoContact", "OkApplicationsHealthy"):
+        scene.survey("Running", heartbeat=heartbeat)
+        with store.read() as session:
+            heard.append(session.get_one(models.Look, scene.key).answered_at)
+    first = rows.NOW + dt.timedelta(seconds=4)
+    assert heard == [None, first, first, first]
 
 
 def test_what_ran_before_the_hosts_restart_runs_again(store: Store) -> None:

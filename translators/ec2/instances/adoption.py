@@ -102,6 +102,7 @@ def adopt(
             instance_key=instance.key,
             vm_state=found.one.state,
             heartbeat=found.one.heartbeat,
+            answered_at=now if (found.one.heartbeat or "").startswith("Ok") else None,
             addresses=[],
             host_boot_time=found.boot_time if runs else None,
             changed_at=now,
