@@ -1,4 +1,4 @@
-"""`ec2gw serve`: the parent of API, engine and, without a configured host, the laboratory.
+"""`ec2gw serve`: the parent of API, engine, metadata service and laboratory, as far as configured.
 
 Holds the data folder and the listening socket for as long as it lives, so a second start is
 refused, and the API may be started again without a client being refused. Children end when it
@@ -15,18 +15,14 @@ import contextlib
 import http.client
 import json
 import logging
-import os
-import select
-import signal
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Final
 
-from ec2gw import children, config
+from ec2gw import children, config, listening, signals
 from ec2gw.children import Child
 from ec2gw.config import DEFAULT_REGION, Config
 from ec2gw.engine.lock import FileLock, Taken
@@ -38,7 +34,7 @@ if TYPE_CHECKING:
 LOCK: Final = "serve.lock"
 ENDPOINT: Final = "endpoint"
 PIDS: Final = "pids.json"
-_BACKLOG: Final = 1024
+METADATA: Final = "metadata"
 _LOOK_SECONDS: Final = 0.1
 _IDLE_SECONDS: Final = 5.0
 _UNSETTLED_SECONDS: Final = 15.0
@@ -67,8 +63,13 @@ def serve(resolved: Config, say: Callable[[str], None]) -> int:
         except Taken:
             raise Refused(f"another ec2gw serves {resolved.data} already") from None
         try:
-            with _listen(resolved.listen, "--listen") as listener, _signals() as signals:
-                return _Service(resolved, listener, signals, say).run()
+            with (
+                listening.listen(resolved.listen, "--listen") as listener,
+                signals.heard() as heard,
+            ):
+                return _Service(resolved, listener, heard, say).run()
+        except listening.Unusable as error:
+            raise Refused(str(error)) from None
         finally:
             lock.release()
 
@@ -78,11 +79,11 @@ class _Service:
         self,
         resolved: Config,
         listener: socket.socket,
-        signals: _Signals,
+        heard: signals.Signals,
         say: Callable[[str], None],
     ) -> None:
         self._config = resolved
-        self._signals = signals
+        self._signals = heard
         self._say = say
         self._address = (resolved.host, listener.getsockname()[1])
         self._url = url(resolved, self._address[1])
@@ -95,6 +96,7 @@ class _Service:
         self._api = Child("api", api, descriptors=(number, gate))
         self._engine = Child("engine", ["ec2gw.engine", "--data", data])
         self._resources = contextlib.ExitStack()
+        self._metadata: Child | None = None
         laboratory = ["ec2gw.lab.serve", "--data", data, "--listen", "127.0.0.1:0"]
         self._laboratory: Child | None = Child("lab", laboratory)
         self._told_hosts: object = None
@@ -103,7 +105,8 @@ class _Service:
         self._changed = 0.0
 
     def run(self) -> int:
-        _check_tls(self._config)
+        if self._config.tls is not None:
+            listening.check_tls(self._config.tls.certificate, self._config.tls.key)
         config.save(self._config)
         try:
             self._api.tend()
@@ -120,10 +123,10 @@ class _Service:
                 self._signals.wait(self._pause())
         finally:
             _log.info("stopping")
-            children.end([self._api, self._engine], _STOP_SECONDS)
+            children.end([one for one in self._all() if one is not self._laboratory], _STOP_SECONDS)
             if self._laboratory is not None:  # after who still speaks to its hosts
                 children.end([self._laboratory], _LABORATORY_STOP_SECONDS)
-            for name in (PIDS, ENDPOINT):
+            for name in (PIDS, ENDPOINT, METADATA):
                 (self._config.run / name).unlink(missing_ok=True)
             self._gate.close()
             self._resources.close()
@@ -156,6 +159,7 @@ class _Service:
         finally:
             store.close()
         self._open_depot()
+        self._open_metadata()
         self._told_hosts = _identity(self._hosts_file)
         return credentials
 
@@ -169,7 +173,7 @@ class _Service:
             wanted = config.Depot("127.0.0.1:0")
         if wanted is None:
             return
-        listener = self._resources.enter_context(_listen(wanted.listen, "depot.listen"))
+        listener = self._resources.enter_context(listening.listen(wanted.listen, "depot.listen"))
         host, port = wanted.listen.rpartition(":")[0], listener.getsockname()[1]
         folder = self._config.data / "depot"
         folder.mkdir(mode=0o700, exist_ok=True)
@@ -179,8 +183,28 @@ class _Service:
         self._engine.arguments = [*self._engine.arguments, "--depot", str(number)]
         self._engine.descriptors = (number,)
 
+    def _open_metadata(self) -> None:
+        """Let guests come, where that is configured; they wait until its process is there."""
+        wanted = self._config.metadata
+        if wanted is None:
+            return
+        from ec2gw.metadata import forwarder
+
+        if wanted.forwarder_key is not None:
+            try:
+                forwarder.read_key(wanted.forwarder_key)
+            except forwarder.KeyUnusable as error:
+                raise Refused(str(error)) from None
+        listener = self._resources.enter_context(listening.listen(wanted.listen, "metadata.listen"))
+        number = listener.fileno()
+        arguments = ["--data", str(self._config.data), "--socket", str(number)]
+        self._metadata = Child("metadata", ["ec2gw.metadata", *arguments], descriptors=(number,))
+        host, port = wanted.listen.rpartition(":")[0], listener.getsockname()[1]
+        (self._config.run / METADATA).write_text(f"{host}:{port}\n")
+
     def _all(self) -> list[Child]:
-        return [child for child in (self._api, self._engine, self._laboratory) if child]
+        those = (self._api, self._engine, self._metadata, self._laboratory)
+        return [child for child in those if child]
 
     def _start(self) -> None:
         """Bring all up; the engine after the laboratory's hosts are known."""
@@ -286,86 +310,9 @@ def _reachable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
 
 
-@contextlib.contextmanager
-def _listen(address: str, option: str) -> Iterator[socket.socket]:
-    host, _colon, port = address.rpartition(":")
-    host = host.strip("[]")
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listener = socket.create_server((host, int(port)), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        # Python's own text repeats the address; resolving a name has no number.
-        reason = os.strerror(error.errno) if error.errno and error.errno > 0 else str(error)
-        raise Refused(f"cannot listen on {address}: {reason} (see {option})") from None
-    with listener:
-        listener.set_inheritable(True)
-        # Accepted connections inherit it. Without it an answer that leaves in two segments waits
-        # for the client's delayed acknowledgement, 40 ms.
-        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        yield listener
-
-
-def _check_tls(resolved: Config) -> None:
-    """Find out now what the API's process could only die of."""
-    if resolved.tls is None:
-        return
-    from cryptography.hazmat.primitives.serialization import load_pem_private_key
-
-    try:
-        key = resolved.tls.key.read_bytes()
-        load_pem_private_key(key, password=None)
-        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(
-            resolved.tls.certificate, resolved.tls.key
-        )
-    except (OSError, ValueError, TypeError) as error:
-        raise Refused(f"the TLS certificate and key cannot be used: {error}") from None
-    if b"-----BEGIN PRIVATE KEY-----" not in key:
-        raise Refused(
-            f"{resolved.tls.key} is not PKCS#8: openssl pkcs8 -topk8 -nocrypt -in KEY -out NEW"
-        )
-
-
 def _identity(path: Path) -> object:
     try:
         found = path.stat()
     except FileNotFoundError:
         return None
     return found.st_ino, found.st_mtime_ns
-
-
-class _Signals:
-    """What was signalled, and a wait that any signal ends."""
-
-    def __init__(self, waking: socket.socket) -> None:
-        self.stopping = False
-        self._waking = waking
-
-    def stop(self, number: int, frame: FrameType | None) -> None:
-        self.stopping = True
-
-    def wait(self, seconds: float) -> None:
-        deadline = time.monotonic() + seconds
-        ready, _, _ = select.select([self._waking], [], [], max(0.0, deadline - time.monotonic()))
-        if ready:
-            self._waking.recv(4096)
-
-
-@contextlib.contextmanager
-def _signals() -> Iterator[_Signals]:
-    waking, woken = socket.socketpair()
-    waking.setblocking(False)
-    woken.setblocking(False)
-    with waking, woken:
-        signals = _Signals(waking)
-        handlers = {
-            number: signal.signal(number, signals.stop)
-            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-        }
-        handlers[signal.SIGCHLD] = signal.signal(signal.SIGCHLD, lambda number, frame: None)
-        before = signal.set_wakeup_fd(woken.fileno(), warn_on_full_buffer=False)
-        try:
-            yield signals
-        finally:
-            signal.set_wakeup_fd(before)
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
