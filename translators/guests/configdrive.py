@@ -56,7 +56,7 @@ def _network_data(facts: Facts) -> dict[str, Any]:
     return {
         "links": [
             {
-                "id": one.id,
+                "id": _link(one),
                 "type": "phy",
                 "ethernet_mac_address": one.mac,
                 "vif_id": one.id,
@@ -75,7 +75,7 @@ def _network(facts: Facts, interface: Interface, servers: list[dict[str, str]]) 
     content: dict[str, Any] = {
         "id": f"network{interface.device_index}",
         "network_id": interface.subnet_id,
-        "link": interface.id,
+        "link": _link(interface),
         "type": "ipv4",
         "ip_address": interface.private_ip,
         "netmask": str(whole.netmask),
@@ -85,6 +85,11 @@ def _network(facts: Facts, interface: Interface, servers: list[dict[str, str]]) 
     if is_primary and servers:
         content["dns_search"] = [facts.domain]  # cloud-init's own; others leave it out
     return content
+
+
+def _link(interface: Interface) -> str:
+    # Windows calls its adapter so afterwards; none has such a name before, so none is in the way.
+    return f"Ethernet{interface.device_index}"
 
 
 def _routes(interface: Interface) -> list[dict[str, str]]:
