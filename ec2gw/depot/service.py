@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import Final
 
 import sqlalchemy as sa
+from sqlalchemy.orm import Session
 
 from ec2gw.config import Config
 from ec2gw.depot import certificate, door
@@ -68,11 +69,16 @@ def open_for_hosts(
 def sweep_out(store: Store, shelf: Shelf) -> None:
     """Remove the files of transfers that are over."""
     here = shelf.numbers()
-    row = models.Transfer
-    with store.read() as session:
-        under_way = set(
-            session.scalars(sa.select(row.key).where(row.phase.in_(("sending", "receiving"))))
-        )
+    if not here:
+        return
+
+    def look(session: Session) -> set[int]:
+        row = models.Transfer
+        query = sa.select(row.key).where(row.phase.in_(("sending", "receiving")))
+        return set(session.scalars(query))
+
+    # In the writer's turn: a file that was placed within a change waits for that one's commit.
+    under_way = store.write(look)
     for number in here - under_way:
         shelf.drop(number)
         _log.info("depot-dropped", extra={"transfer": number})
