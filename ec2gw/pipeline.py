@@ -17,7 +17,7 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Literal
 
-from ec2gw import audit, inventory, questions, transact
+from ec2gw import audit, inventory, questions, request_errors, transact
 from ec2gw.auth import origins, refusals, sigv2, sigv4
 from ec2gw.auth.accounts import Accounts, Key, TooMany
 from ec2gw.auth.request import Request
@@ -26,7 +26,6 @@ from ec2gw.wire import form, fragments, model, parse, render
 from state import models, stop_points
 from state.store import Store
 from translators import errors, registry, zones
-from translators.errors import Ec2Error
 from translators.registry import Action, Context
 from translators.settings import Settings
 
@@ -130,12 +129,11 @@ def _admit(gateway: Gateway, exchange: Exchange) -> None:
     if gateway.auth == "open" and not origins.trusted(request):
         raise refusals.foreign_origin()
     if request.method not in ("GET", "POST"):
-        raise Ec2Error("InvalidRequest", "Requests are made by GET or POST.", 405)
+        raise request_errors.wrong_method()
     if request.path != "/":
-        raise Ec2Error("InvalidRequest", "There is nothing at this path; use /.", 404)
+        raise request_errors.nothing_here()
     if request.body is None or len(request.query) > BODY_LIMIT_BYTES:
-        message = f"The request is larger than {BODY_LIMIT_BYTES} bytes."
-        raise Ec2Error("InvalidRequest", message, 413)
+        raise request_errors.too_large(BODY_LIMIT_BYTES)
 
 
 def _read_form(gateway: Gateway, exchange: Exchange) -> None:
@@ -237,9 +235,7 @@ def _find_action(gateway: Gateway, exchange: Exchange) -> None:
     if not exchange.version:
         exchange.version = exchange.operation.api_version
     elif not _VERSION.fullmatch(exchange.version):
-        shown = exchange.version[:_SHOWN]
-        message = f"The requested version ({shown}) of service Amazon{exchange.service.upper()}"
-        raise Ec2Error("NoSuchVersion", f"{message} does not exist")
+        raise request_errors.no_such_version(exchange.version[:_SHOWN], exchange.service)
 
 
 def _parse(gateway: Gateway, exchange: Exchange) -> None:

@@ -21,10 +21,9 @@ import flask
 from werkzeug.exceptions import HTTPException
 from werkzeug.routing import Rule
 
-from ec2gw import exchange, pipeline
+from ec2gw import exchange, pipeline, request_errors
 from ec2gw.auth.request import Request
 from translators import errors
-from translators.errors import Ec2Error
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import InputStream, StartResponse, WSGIEnvironment
@@ -90,7 +89,7 @@ def application(
         try:
             received = _receive(environ)
         except _Cut:
-            return exchange.refused(Ec2Error("InvalidRequest", "The request's body is cut off."))
+            return exchange.refused(request_errors.cut_off())
         with working:
             return gateway.answer(received)
 

@@ -45,6 +45,11 @@ def auth_failure() -> Ec2Error:
     return Ec2Error("AuthFailure", message, 401)
 
 
+def unauthorized_operation() -> Ec2Error:
+    message = "You are not authorized to perform this operation."
+    return Ec2Error("UnauthorizedOperation", message, 403)
+
+
 def dry_run_operation() -> Ec2Error:
     message = "Request would have succeeded, but DryRun flag is set."
     return Ec2Error("DryRunOperation", message, 412)
@@ -207,6 +212,14 @@ def invalid_snapshot_id_malformed(text: str) -> Ec2Error:
 def invalid_snapshot_not_found(ids: Collection[str]) -> Ec2Error:
     first, *_ = ids
     return Ec2Error("InvalidSnapshot.NotFound", f"The snapshot '{first}' does not exist.")
+
+
+def invalid_conversion_task_id_malformed(text: str) -> Ec2Error:
+    return Ec2Error("InvalidConversionTaskId.Malformed", f'Invalid id: "{text}"')
+
+
+def invalid_conversion_task_id(ids: Collection[str]) -> Ec2Error:
+    return Ec2Error("InvalidConversionTaskId", _missing("import task ID", ids))
 
 
 def invalid_key_pair_not_found(names: Collection[str]) -> Ec2Error:

@@ -84,17 +84,25 @@ def _none(member: str, request: Mapping[str, Any]) -> Result:
     """Answer an empty list to a request whose page is one that there could be."""
     most = request.get("MaxItems")
     if most is not None and not 1 <= most <= _MOST_ITEMS:
-        bound = "greater than or equal to 1" if most < 1 else f"less than or equal to {_MOST_ITEMS}"
-        raise Ec2Error(
-            "ValidationError",
-            f"1 validation error detected: Value '{most}' at 'maxItems' failed to satisfy "
-            f"constraint: Member must have value {bound}",
-        )
+        word, bound = ("greater", 1) if most < 1 else ("less", _MOST_ITEMS)
+        raise _out_of_bounds(most, word, bound)
     if request.get("Marker"):
         # Nothing is ever cut off here, so no marker is one of ours.
-        raise Ec2Error("ValidationError", "Invalid Marker.")
+        raise _invalid_marker()
     return {member: [], "IsTruncated": False}
 
 
-def _no_such_entity(message: str) -> Ec2Error:
-    return Ec2Error("NoSuchEntity", message, 404)
+def _invalid_marker() -> Ec2Error:
+    return Ec2Error("ValidationError", "Invalid Marker.")
+
+
+def _no_such_entity(sentence: str) -> Ec2Error:
+    return Ec2Error("NoSuchEntity", sentence, 404)
+
+
+def _out_of_bounds(most: int, word: str, bound: int) -> Ec2Error:
+    message = (
+        f"1 validation error detected: Value '{most}' at 'maxItems' failed to satisfy "
+        f"constraint: Member must have value {word} than or equal to {bound}"
+    )
+    return Ec2Error("ValidationError", message)

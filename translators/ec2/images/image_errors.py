@@ -51,11 +51,6 @@ def restricted_resource() -> Ec2Error:
     return Ec2Error("AuthFailure", "Unauthorized attempt to access restricted resource")
 
 
-def unauthorized_operation() -> Ec2Error:
-    message = "You are not authorized to perform this operation."
-    return Ec2Error("UnauthorizedOperation", message, 403)
-
-
 def too_many_disks(most: int) -> Ec2Error:
     message = f"The image has more block devices than an instance can have: {most}"
     return Ec2Error("InvalidBlockDeviceMapping", message)

@@ -135,7 +135,7 @@ def _stored(ctx: Context, file_name: str, device: str, size_gib: int | None) -> 
         )
     trusted = sa.select(Account.image_store).where(Account.key == ctx.account_key)
     if not ctx.session.scalar(trusted):
-        raise image_errors.unauthorized_operation()
+        raise errors.unauthorized_operation()
     known = sa.select(Snapshot).where(
         Snapshot.file_name == f"images/{file_name}",
         Snapshot.everywhere,

@@ -58,18 +58,25 @@ class Named:
         if self.malformed == self.not_found:
             return self._missing([text])
         if self.malformed is not None:
-            message = f'Invalid id: "{text}" (expecting "{self.prefix}-...")'
-            return Ec2Error(self.malformed, message)
+            return _malformed(self.malformed, text, self.prefix)
         expected = f"'{self.prefix}-...'" if self.prefix else "an IPv4 address"
         return errors.invalid_parameter_value(text, self.word, f"Expected: {expected}.")
 
     def _missing(self, given: Sequence[str]) -> Ec2Error:
-        if self.noun.endswith("."):
-            return Ec2Error(self.not_found, self.noun.format(given[0]))
-        if len(given) > 1:
-            message = f"The {self.noun}s '{', '.join(given)}' do not exist"
-            return Ec2Error(self.not_found, message)
-        return Ec2Error(self.not_found, f"The {self.noun} '{given[0]}' does not exist")
+        return _not_found(self.not_found, self.noun, given)
+
+
+def _malformed(code: str, text: str, prefix: str) -> Ec2Error:
+    return Ec2Error(code, f'Invalid id: "{text}" (expecting "{prefix}-...")')
+
+
+def _not_found(code: str, noun: str, given: Sequence[str]) -> Ec2Error:
+    """Say it in the sentence that ends with a full stop, else of the noun in the usual one."""
+    if noun.endswith("."):
+        return Ec2Error(code, noun.format(given[0]))
+    if len(given) > 1:
+        return Ec2Error(code, f"The {noun}s '{', '.join(given)}' do not exist")
+    return Ec2Error(code, f"The {noun} '{given[0]}' does not exist")
 
 
 @dataclass(frozen=True, slots=True)

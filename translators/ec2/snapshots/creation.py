@@ -139,9 +139,12 @@ def _instance(ctx: Context, instance_id: str | None) -> Instance:
     if row is None:
         raise errors.invalid_instance_id_not_found([instance_id])
     if row.phase not in _ALIVE:
-        message = f"Instance '{instance_id}' is in the state '{row.phase}'."
-        raise Ec2Error("IncorrectState", message)
+        raise _incorrect_instance_state(instance_id, row.phase)
     return row
+
+
+def _incorrect_instance_state(instance_id: str, state: str) -> Ec2Error:
+    return Ec2Error("IncorrectState", f"Instance '{instance_id}' is in the state '{state}'.")
 
 
 def _volumes(ctx: Context, instance: Instance, asked: Mapping[str, Any]) -> list[Volume]:

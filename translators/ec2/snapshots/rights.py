@@ -6,8 +6,7 @@ Source: EBS User Guide, "Share an Amazon EBS snapshot with other AWS accounts".
 from __future__ import annotations
 
 from state.models import Snapshot
-from translators import snapshots
-from translators.errors import Ec2Error
+from translators import errors, snapshots
 from translators.registry import Context
 
 
@@ -19,6 +18,5 @@ def owned(ctx: Context, snapshot_id: str) -> Snapshot:
     """
     found = snapshots.visible(ctx, snapshot_id)
     if found.account_key != ctx.account_key:
-        message = "You are not authorized to perform this operation."
-        raise Ec2Error("UnauthorizedOperation", message, 403)
+        raise errors.unauthorized_operation()
     return ctx.session.get_one(Snapshot, found.key)
