@@ -95,6 +95,7 @@ class _Service:
         api = ["ec2gw.serve_api", "--data", data, "--socket", str(number), "--gate", str(gate)]
         self._api = Child("api", api, descriptors=(number, gate))
         self._engine = Child("engine", ["ec2gw.engine", "--data", data])
+        self._intake = Child("intake", ["ec2gw.intake", "--data", data])
         self._resources = contextlib.ExitStack()
         self._metadata: Child | None = None
         laboratory = ["ec2gw.lab.serve", "--data", data, "--listen", "127.0.0.1:0"]
@@ -203,7 +204,7 @@ class _Service:
         (self._config.run / METADATA).write_text(f"{host}:{port}\n")
 
     def _all(self) -> list[Child]:
-        those = (self._api, self._engine, self._metadata, self._laboratory)
+        those = (self._api, self._engine, self._intake, self._metadata, self._laboratory)
         return [child for child in those if child]
 
     def _start(self) -> None:

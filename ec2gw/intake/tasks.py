@@ -130,7 +130,7 @@ def take(store: Store, data: Path, worker: str, now: Now) -> imports.Task | None
     return None
 
 
-def _waiting(kind: type[K]) -> sa.Select[tuple[K]]:
+def _waiting(kind: type[K]) -> sa.Select[K]:
     return sa.select(kind).where(kind.phase.in_(_IN_GATEWAY)).order_by(kind.key)
 
 

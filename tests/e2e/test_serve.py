@@ -61,7 +61,7 @@ def test_it_prints_what_to_paste_and_then_answers_a_signed_request(served: Gatew
     ]
     assert served.environment["AWS_ACCESS_KEY_ID"].startswith("AKIA")
     assert _answers(served)
-    names = {"api", "engine", "lab"}
+    names = {"api", "engine", "intake", "lab"}
     assert set(served.pids) == names
     ready = (served.data / "run" / "engine.ready").read_text().strip()
     assert ready == str(served.pids["engine"])
@@ -124,7 +124,7 @@ def test_a_second_start_is_refused_with_one_line(served: Gateway) -> None:
     assert _answers(served)
 
 
-@pytest.mark.parametrize("name", ["api", "engine", "lab"])
+@pytest.mark.parametrize("name", ["api", "engine", "intake", "lab"])
 def test_a_child_that_is_killed_is_started_again_and_the_others_stay(
     served: Gateway, name: str
 ) -> None:
@@ -175,7 +175,7 @@ def test_with_a_real_host_there_is_no_laboratory_and_only_configured_regions(
     added = _ec2gw("host", "add", "hv1", *place, "--data", str(data))
     assert added.returncode == 0, added.stderr
     with Gateway(data, "--config", str(file)) as served:
-        assert set(served.pids) == {"api", "engine"}
+        assert set(served.pids) == {"api", "engine", "intake"}
         assert served.environment["AWS_DEFAULT_REGION"] == "eu-central-1"
         client: Any = served.client(region="eu-central-1")
         (subnet,) = client.describe_subnets()["Subnets"]
