@@ -19,7 +19,7 @@ LEVELS: Final = ("debug", "info", "warning", "error")
 RENDERED: Final = "rendered"
 """The one field of a record whose fields are text already, in this form and safe."""
 _FIRST: Final = ("request", "instance", "host")
-_CHATTY: Final = ("alembic", "urllib3", "spnego")
+_CHATTY: Final = ("alembic", "asyncio", "urllib3", "spnego")
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 _PLAIN: Final = re.compile(r"[!#-<>-\[\]-~]+")
 
