@@ -212,6 +212,11 @@ MORE: Final[Mapping[str, Mapping[str, Any]]] = {
         "ImageLocation": "new.vhdx",
         "BlockDeviceMappings": [{"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 8}}],
     },
+    "ReportInstanceStatus": {
+        "Instances": ["{i}"],
+        "Status": "impaired",
+        "ReasonCodes": ["other"],
+    },
     "ResetImageAttribute": {"Attribute": "launchPermission", "ImageId": "{public}"},
     "ResetSnapshotAttribute": {"Attribute": "createVolumePermission", "SnapshotId": "{open}"},
     "ResetInstanceAttribute": {"Attribute": "sourceDestCheck"},

@@ -59,6 +59,11 @@ def incorrect_instance_state_never_ran(instance_id: str) -> Ec2Error:
     return Ec2Error("IncorrectInstanceState", message)
 
 
+def incorrect_instance_state_not_running(instance_id: str) -> Ec2Error:
+    message = f"The instance '{instance_id}' is not in the 'running' state."
+    return Ec2Error("IncorrectInstanceState", message)
+
+
 def incorrect_instance_state_not_stopped(instance_id: str) -> Ec2Error:
     message = f"The instance '{instance_id}' is not in the 'stopped' state."
     return Ec2Error("IncorrectInstanceState", message)
