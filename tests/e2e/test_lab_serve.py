@@ -21,7 +21,7 @@ from ec2gw.lab import serve
 from ec2gw.lab.console import Console
 from ec2gw.lab.world import World
 from ec2gw.winrm import endpoint, pool
-from translators.hyperv import allowed, survey, vm
+from translators.hyperv import allowed, making, survey, vm
 from translators.hyperv.host import Answer, Failed, Fence, Plan
 
 PATIENCE_SECONDS = 30.0
@@ -76,7 +76,7 @@ class Driver:
             time.sleep(0.02)
 
 
-SPEC = vm.Spec(
+SPEC = making.Spec(
     name="i-0abc",
     generation=2,
     processors=2,
@@ -84,7 +84,7 @@ SPEC = vm.Spec(
     parent=vm.IMAGES / "ec2gw-lab-linux.vhdx",
     disk_bytes=None,
     secure_boot_template="MicrosoftUEFICertificateAuthority",
-    adapter=vm.Adapter("eni-1", "02:aa:bb:cc:dd:ee", "ec2gw", None),
+    adapter=making.Adapter("eni-1", "02:aa:bb:cc:dd:ee", "ec2gw", None),
     notes=vm.notes("dep", "i-0abc"),
     start_delay_seconds=0,
 )
@@ -95,7 +95,7 @@ def test_a_machine_lives_from_launch_to_its_end_through_the_real_link(tmp_path: 
         driver = Driver(hosts(tmp_path)[0])
         try:
             assert driver.run(survey.look()).results["switches"] == [{"name": "ec2gw"}]
-            vm_id = str(driver.run(vm.create(SPEC)).results["vm"][0]["id"])
+            vm_id = str(driver.run(making.create(SPEC)).results["vm"][0]["id"])
             driver.run(vm.start(vm_id))
             driver.until(vm_id, state="Running", heartbeat="OkApplicationsUnknown")
             assert vm.accepted(driver.run(vm.reboot(vm_id)))
@@ -120,7 +120,7 @@ def test_a_restart_keeps_ports_password_and_running_machines(tmp_path: Path) -> 
     with laboratory(tmp_path) as process:
         before = hosts(tmp_path)
         driver = Driver(before[0])
-        vm_id = str(driver.run(vm.create(SPEC)).results["vm"][0]["id"])
+        vm_id = str(driver.run(making.create(SPEC)).results["vm"][0]["id"])
         driver.run(vm.start(vm_id))
         os.kill(process.pid, signal.SIGKILL)
         process.wait(PATIENCE_SECONDS)

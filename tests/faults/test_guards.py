@@ -26,7 +26,7 @@ from state.secrets import Vault
 from tests.faults.rig import Rig
 from translators.ec2.instances import intents, reboots
 from translators.hyperv import host as port
-from translators.hyperv import vm
+from translators.hyperv import making
 
 
 def _without(monkeypatch: pytest.MonkeyPatch, *members: str) -> None:
@@ -126,7 +126,7 @@ def late(gateway: Rig) -> tuple[HostLink, port.Plan, port.Fence]:
     with gateway.store.read() as session:
         epoch = session.get_one(models.Host, intent.host_key).epoch
         link = links.make(session, Vault(gateway.data / "key"), intent.host_key, epoch)
-    plan = vm.create(intent.spec)
+    plan = making.create(intent.spec)
     return link, plan, port.Fence(secrets.token_hex(16), one, intent.generation)
 
 

@@ -11,8 +11,9 @@ from ec2gw.lab import binding
 from ec2gw.lab.binding import BindingError, bind, bind_plan, tables, values
 from ec2gw.lab.binding.values import Typed
 from ec2gw.lab.cmdlets.shell import CMDLETS
-from translators.hyperv import allowed, drive, survey, vm, volume
+from translators.hyperv import allowed, drive, making, seed, survey, vm, volume
 from translators.hyperv.host import Argument, Call, Cim, Path, Plan, Ref
+from translators.hyperv.identity import Identity
 
 VM = Typed("VirtualMachine")
 GUID = "6f5416f5-0304-4494-a55c-00afe1a709d3"
@@ -152,7 +153,7 @@ def test_what_a_2016_host_lacks_is_found_in_its_recording_alone() -> None:
 
 # -- plans
 
-SPEC = vm.Spec(
+SPEC = making.Spec(
     name="i-0abc",
     generation=2,
     processors=2,
@@ -160,9 +161,12 @@ SPEC = vm.Spec(
     parent=Path("images/ec2gw-lab-linux.vhdx"),
     disk_bytes=2**33,
     secure_boot_template="MicrosoftUEFICertificateAuthority",
-    adapter=vm.Adapter("eni-1", "02:aa:bb:cc:dd:ee", "ec2gw", 12),
+    adapter=making.Adapter("eni-1", "02:aa:bb:cc:dd:ee", "ec2gw", 12),
     notes=vm.notes("dep", "i-0abc"),
     start_delay_seconds=3,
+    disc=bytes(70_000),
+    identity=Identity("ec2gw", "ec212ec-c0c0-4a4a-0000-000000000abc"),
+    console=making.console("i-0abc"),
 )
 BIOS = dataclasses.replace(
     SPEC,
@@ -175,9 +179,16 @@ BLANK = drive.Disk(Path("volumes/vol-0abc.vhdx"), None, 2**30)
 CHILD = drive.Disk(BLANK.path, Path("snapshots/snap-0abc.vhdx"), None)
 PLACE = drive.Place("SCSI", 5)
 PLANS = [
-    vm.create(SPEC),
-    vm.create(BIOS),
-    vm.create(dataclasses.replace(SPEC, secure_boot_template=None)),
+    making.create(SPEC),
+    making.create(BIOS),
+    making.create(dataclasses.replace(SPEC, secure_boot_template=None)),
+    making.create(dataclasses.replace(SPEC, disc=None, identity=Identity("ec2gw", None))),
+    seed.look(GUID, "i-0abc"),
+    seed.look_at_file("i-0abc"),
+    seed.put(GUID, 1, "i-0abc", b"disc", has_drive=True),
+    seed.put(GUID, 2, "i-0abc", b"disc", has_drive=False),
+    seed.eject(GUID, drive.Place("SCSI", 63)),
+    seed.remove("i-0abc"),
     vm.look(GUID, ""),
     vm.look(None, "i-0abc"),
     vm.look_at_folder("i-0abc"),
@@ -191,7 +202,7 @@ PLANS = [
     survey.look(),
     survey.addresses(),
     survey.endings(),
-    vm.create(dataclasses.replace(SPEC, disks=(drive.Extra(BLANK, PLACE, 3000),))),
+    making.create(dataclasses.replace(SPEC, disks=(drive.Extra(BLANK, PLACE, 3000),))),
     volume.look(GUID),
     volume.create(BLANK),
     volume.create(CHILD),
@@ -215,7 +226,10 @@ def test_every_plan_uses_what_is_allowed_and_nothing_else(plan: Plan) -> None:
     for call in plan.calls:
         assert set(call.parameters) <= set(allowed.ALLOWED[call.cmdlet])
         for name, value in call.parameters.items():
-            assert isinstance(value, Path) == (name in allowed.PATHS.get(call.cmdlet, ()))
+            ejects = value is None and call.cmdlet == "Hyper-V\\Set-VMDvdDrive"
+            assert (isinstance(value, Path) or ejects) == (
+                name in allowed.PATHS.get(call.cmdlet, ())
+            )
 
 
 def test_all_that_is_allowed_exists_everywhere_and_is_simulated() -> None:

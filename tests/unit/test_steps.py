@@ -12,7 +12,7 @@ from translators import steps
 from translators.driven import Attempt
 from translators.ec2.instances import steps as ours
 from translators.ec2.instances.intents import Intent
-from translators.hyperv import vm
+from translators.hyperv import making, vm
 from translators.hyperv.host import Answer, HostFault, Path, Plan
 from translators.settings import Settings
 
@@ -20,7 +20,7 @@ NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 ID = "i-0123456789abcdef0"
 GUID = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
 NOTES = vm.notes("feedfacefeedface", ID)
-SPEC = vm.Spec(
+SPEC = making.Spec(
     name=ID,
     generation=2,
     processors=2,
@@ -28,7 +28,7 @@ SPEC = vm.Spec(
     parent=Path("images/linux.vhdx"),
     disk_bytes=None,
     secure_boot_template=None,
-    adapter=vm.Adapter("eni-1", "02:00:00:00:00:01", "ec2gw", 7),
+    adapter=making.Adapter("eni-1", "02:00:00:00:00:01", "ec2gw", 7),
     notes=NOTES,
     start_delay_seconds=0,
 )
@@ -95,7 +95,7 @@ def test_a_half_made_vm_is_removed_and_made_anew() -> None:
 
 
 @pytest.mark.parametrize(
-    ("phase", "plan"), [("pending", vm.create(SPEC)), ("shutting-down", vm.sweep(ID))]
+    ("phase", "plan"), [("pending", making.create(SPEC)), ("shutting-down", vm.sweep(ID))]
 )
 def test_a_foreign_vm_with_our_name_is_not_ours(phase: lifecycle.Phase, plan: Plan) -> None:
     foreign = sight("Running", notes="", folder="D:\\somewhere\\else")

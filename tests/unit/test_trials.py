@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from ec2gw.lab.binding import bind_plan
-from translators.hyperv import allowed, trials, vm
+from translators.hyperv import allowed, making, trials
 from translators.hyperv.host import Path, Plan
 
 GUID = "6f5416f5-0304-4494-a55c-00afe1a709d3"
 DISK = Path("images/empty.vhdx")
-SPEC = vm.Spec(
+SPEC = making.Spec(
     name="i-0123456789abcdef0",
     generation=2,
     processors=1,
@@ -18,7 +18,7 @@ SPEC = vm.Spec(
     parent=Path("images/empty.vhdx"),
     disk_bytes=None,
     secure_boot_template=None,
-    adapter=vm.Adapter("eni-0", "02:00:00:00:00:01", "vm-network", 7),
+    adapter=making.Adapter("eni-0", "02:00:00:00:00:01", "vm-network", 7),
     notes="{}",
     start_delay_seconds=0,
 )
@@ -30,7 +30,7 @@ PLANS = (
     trials.disk(DISK),
     trials.new_disk(DISK, 1 << 30),
     trials.too_large_disk(DISK),
-    trials.differing_from(vm.create(SPEC), "C:\\ec2gw\\images\\debian.vhdx"),
+    trials.differing_from(making.create(SPEC), "C:\\ec2gw\\images\\debian.vhdx"),
     trials.namesake("i-0", Path("namesakes")),
     trials.save(GUID),
     trials.suspend(GUID),

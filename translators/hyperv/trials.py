@@ -163,7 +163,7 @@ def too_large_disk(path: Path) -> Plan:
 
 
 def differing_from(plan: Plan, parent: str) -> Plan:
-    """`vm.create`, with a parent that is named by its whole Windows path."""
+    """`making.create`, with a parent that is named by its whole Windows path."""
     calls = tuple(
         dataclasses.replace(call, parameters={**call.parameters, "ParentPath": parent})
         if "ParentPath" in call.parameters
@@ -317,7 +317,7 @@ def sweep(folder: Path) -> Plan:
 
 
 def instance_folder(root: str) -> str:
-    """Where `vm.create` puts VMs, to compare with; never sent to a host."""
+    """Where `making.create` puts VMs, to compare with; never sent to a host."""
     return vm.folder_of(root, "").lower()
 
 

@@ -15,7 +15,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from translators.hyperv import acl, drive, nic
 from translators.hyperv.host import Answer, Argument, Call, Cim, Flat, Path, Plan, Ref
 
 INSTANCES: Final = Path("instances")
@@ -43,39 +42,6 @@ _ACCEPTED: Final = (0, 4096)
 """Msvm_ShutdownComponent: done, or a job was started. 32780: the guest still boots."""
 
 _CIM: Final = "root\\virtualization\\v2"
-
-
-@dataclass(frozen=True, slots=True)
-class Adapter:
-    """The one network adapter of a VM; `mac` in EC2's form, `vlan` None for untagged."""
-
-    name: str
-    mac: str
-    switch: str
-    vlan: int | None
-    rules: frozenset[acl.Rule] = frozenset()
-    """Of its port, there before it is connected."""
-
-
-@dataclass(frozen=True, slots=True)
-class Spec:
-    """How a VM is to be made. `secure_boot_template` None: secure boot off."""
-
-    name: str
-    generation: int
-    processors: int
-    memory_bytes: int
-    parent: Path
-    """The file that the root disk is a child of."""
-    disk_bytes: int | None  # None: as large as the image
-    secure_boot_template: str | None
-    adapter: Adapter
-    notes: str
-    start_delay_seconds: int
-    maximum_iops: int = 0
-    """Of the root disk; 0: as many as it can."""
-    disks: tuple[drive.Extra, ...] = ()
-    """Beside the root disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,60 +174,8 @@ def is_missing(error_id: str) -> bool:
 # -- plans
 
 
-def create(spec: Spec) -> Plan:
-    """Make the VM whole but for its start; anything left of an earlier try goes first.
-
-    The Notes come last: a VM without them was never finished and never ran.
-    """
-    folder = INSTANCES / spec.name
-    vm = Ref("vm")
-    disk: dict[str, Argument] = {
-        "Path": folder / "root.vhdx",
-        "ParentPath": spec.parent,
-        "Differencing": True,
-    }
-    if spec.disk_bytes is not None:
-        disk["SizeBytes"] = spec.disk_bytes
-    calls = [
-        Call("Agent\\Remove-Tree", {"Path": folder}),
-        Call("Agent\\New-Folder", {"Path": folder}),
-        Call("Hyper-V\\New-VHD", disk),
-        *(call for extra in spec.disks for call in drive.make(extra.disk)),
-        Call(
-            "Hyper-V\\New-VM",
-            {
-                "Name": spec.name,
-                "Generation": spec.generation,
-                "MemoryStartupBytes": spec.memory_bytes,
-                "NoVHD": True,
-                "Path": INSTANCES,
-            },
-            keep="vm",
-            take={"id": "Id:text"},
-        ),
-        *_size(vm, spec.processors, spec.memory_bytes),
-        # New-VM makes an adapter of its own, with a localised name and a dynamic MAC.
-        Call("Hyper-V\\Get-VMNetworkAdapter", {"VM": vm}, keep="made"),
-        Call("Hyper-V\\Remove-VMNetworkAdapter", {"VMNetworkAdapter": Ref("made")}),
-        *_adapter(vm, spec.adapter),
-        *_boot(vm, spec, folder),
-        *(drive.put(vm, extra.place, extra.disk.path, extra.maximum_iops) for extra in spec.disks),
-        Call(
-            "Hyper-V\\Set-VM",
-            {
-                "VM": vm,
-                "AutomaticStartAction": "StartIfRunning",
-                "AutomaticStartDelay": spec.start_delay_seconds,
-                "AutomaticStopAction": "ShutDown",
-                "CheckpointType": "Disabled",
-                "Notes": spec.notes,
-            },
-        ),
-    ]
-    return Plan("create", tuple(calls), changes=True)
-
-
-def _size(vm: Ref, processors: int, memory_bytes: int) -> list[Call]:
+def size(vm: Ref, processors: int, memory_bytes: int) -> list[Call]:
+    """Calls that give it so many processors and so much memory."""
     memory: dict[str, Argument] = {"DynamicMemoryEnabled": False, "StartupBytes": memory_bytes}
     return [
         Call("Hyper-V\\Set-VMProcessor", {"VM": vm, "Count": processors}),
@@ -269,67 +183,12 @@ def _size(vm: Ref, processors: int, memory_bytes: int) -> list[Call]:
     ]
 
 
-def _adapter(vm: Ref, adapter: Adapter) -> list[Call]:
-    """An adapter that is guarded before it is connected."""
-    added = Ref("nic", at=0)  # Set-VMNetworkAdapter takes one adapter, and no list of one
-    vlan: dict[str, Argument] = {"VMNetworkAdapter": added, "Untagged": True}
-    if adapter.vlan is not None:
-        vlan = {"VMNetworkAdapter": added, "Access": True, "VlanId": adapter.vlan}
-    return [
-        Call(
-            "Hyper-V\\Add-VMNetworkAdapter",
-            {
-                "VM": vm,
-                "Name": adapter.name,
-                "StaticMacAddress": adapter.mac.replace(":", "").upper(),
-                "DeviceNaming": "On",
-                "Passthru": True,
-            },
-            keep="nic",
-        ),
-        nic.guard(added),
-        Call("Hyper-V\\Set-VMNetworkAdapterVlan", vlan),
-        *(nic.add(added, one) for one in acl.first(adapter.rules, nic.MOST_CHANGES)),
-        Call(
-            "Hyper-V\\Connect-VMNetworkAdapter",
-            {"VMNetworkAdapter": added, "SwitchName": adapter.switch},
-        ),
-    ]
-
-
-def _boot(vm: Ref, spec: Spec, folder: Path) -> list[Call]:
-    """The root disk where the generation boots from: IDE 0:0, or SCSI 0:0 under UEFI."""
-    attach = Call(
-        "Hyper-V\\Add-VMHardDiskDrive",
-        {
-            "VM": vm,
-            "ControllerType": "IDE" if spec.generation == 1 else "SCSI",
-            "ControllerNumber": 0,
-            "ControllerLocation": 0,
-            "Path": folder / "root.vhdx",
-            "MaximumIOPS": spec.maximum_iops,
-            "Passthru": True,
-        },
-        keep="disk",
-    )
-    if spec.generation == 1:
-        order = ["IDE", "CD", "LegacyNetworkAdapter", "Floppy"]
-        return [attach, Call("Hyper-V\\Set-VMBios", {"VM": vm, "StartupOrder": order})]
-    firmware: dict[str, Argument] = {"VM": vm, "FirstBootDevice": Ref("disk", at=0)}
-    if spec.secure_boot_template is None:
-        firmware["EnableSecureBoot"] = "Off"
-    else:
-        firmware["EnableSecureBoot"] = "On"
-        firmware["SecureBootTemplate"] = spec.secure_boot_template
-    return [attach, Call("Hyper-V\\Set-VMFirmware", firmware)]
-
-
 def resize(vm_id: str, processors: int, memory_bytes: int, notes: str | None) -> Plan:
     """Give it other processors and memory, and Notes that say so; only while it is off.
 
     None leaves the Notes alone: an administrator wrote something else there.
     """
-    calls = _size(Ref("vm"), processors, memory_bytes)
+    calls = size(Ref("vm"), processors, memory_bytes)
     if notes is not None:
         calls.append(Call("Hyper-V\\Set-VM", {"VM": Ref("vm"), "Notes": notes}))
     return _on("resize", vm_id, *calls)

@@ -24,7 +24,7 @@ def new_number() -> str:
     return "-".join([*parts, digits[24:]])
 
 
-@cmdlet("Agent\\Set-VMIdentity", simulates="Id BiosGuid SerialNumber AssetTag")
+@cmdlet("Agent\\Set-VMIdentity", simulates="Id AssetTag BiosGuid SerialNumber")
 def set_vm_identity(shell: Shell) -> Sequence[object]:
     """Write it while the machine is off; a serial number that is refused is but a warning."""
     with shell.changing() as session:
@@ -34,11 +34,12 @@ def set_vm_identity(shell: Shell) -> Sequence[object]:
         if power.working(vm) or power.transitional(vm) or disks.busy(session, vm):
             text = f"ModifySystemSettings answered {_INVALID_STATE} for BIOSGUID, ChassisAssetTag"
             raise _fail(shell, "SettingsRefused", "InvalidResult", text)
-        vm.bios_guid = f"{{{shell.arguments['BiosGuid']}}}".upper()
         vm.asset_tag = shell.text("AssetTag")
-        if shell.injected == "serial":
+        if shell.has("BiosGuid"):
+            vm.bios_guid = f"{{{shell.text('BiosGuid')}}}".upper()
+        if shell.has("SerialNumber") and shell.injected == "serial":
             shell.warnings.append("the serial number was refused: SettingsRefused")
-        else:
+        elif shell.has("SerialNumber"):
             vm.serial_number = shell.text("SerialNumber")
         session.put_vm(vm)
     return []

@@ -26,9 +26,12 @@ function Edit-VMSetting([string] $Name, [hashtable] $Values) {
 
 function Set-VMIdentity {
     [CmdletBinding()]
-    param([Parameter(Mandatory = $true)][guid] $Id, [Parameter(Mandatory = $true)][guid] $BiosGuid, [Parameter(Mandatory = $true)][string] $SerialNumber, [Parameter(Mandatory = $true)][string] $AssetTag)
+    param([Parameter(Mandatory = $true)][guid] $Id, [Parameter(Mandatory = $true)][string] $AssetTag, [string] $BiosGuid = '', [string] $SerialNumber = '')
     $name = $Id.ToString().ToUpperInvariant()
-    Edit-VMSetting $name @{ BIOSGUID = "{$($BiosGuid.ToString().ToUpperInvariant())}"; ChassisAssetTag = $AssetTag }
+    $values = @{ ChassisAssetTag = $AssetTag }
+    if ($BiosGuid -ne '') { $values.BIOSGUID = "{$(([guid] $BiosGuid).ToString().ToUpperInvariant())}" }
+    Edit-VMSetting $name $values
+    if ($SerialNumber -eq '') { return }
     try { Edit-VMSetting $name @{ BIOSSerialNumber = $SerialNumber } }
     catch { Write-Warning -Message "the serial number was refused: $($_.FullyQualifiedErrorId), $($_.Exception.Message)" }
 }

@@ -17,7 +17,7 @@ from sqlalchemy.orm import Session
 from state import lifecycle, models, needs, recovering, storage
 from translators import driven, port_rules, snapshots, transfers, volume_types
 from translators.ec2.instances import cards, reboots, surveys
-from translators.hyperv import acl, drive, vm
+from translators.hyperv import acl, drive, making, vm
 from translators.hyperv.host import Failed, Path, Unreachable
 from translators.settings import GIB, Settings
 from translators.steps import Rest
@@ -37,7 +37,7 @@ class Intent(driven.Intent):
     root: str
     deployment: str
     vm_id: str | None
-    spec: vm.Spec
+    spec: making.Spec
     keeps_disk: bool
     carried: transfers.Outcome
     """Whether the disks that it is made of are on its host."""
@@ -146,7 +146,7 @@ def load(session: Session, key: int, settings: Settings, now: dt.datetime) -> In
         root=host.root,
         deployment=deployment,
         vm_id=instance.vm_id,
-        spec=vm.Spec(
+        spec=making.Spec(
             name=instance.id,
             generation=instance.vm_generation,
             processors=instance.processors,
@@ -228,14 +228,14 @@ def _extra(session: Session, volume: models.Volume, location: int) -> drive.Extr
 
 def _adapter(
     session: Session, interface: models.NetworkInterface | None, phase: lifecycle.Phase
-) -> vm.Adapter:
+) -> making.Adapter:
     if interface is None:  # already released: the VM is being removed and is not made again
-        return vm.Adapter("", "", "", None, acl.DENY)
+        return making.Adapter("", "", "", None, acl.DENY)
     network = session.get_one(models.Network, interface.network_key)
     rules = acl.DENY
     if phase == "pending":  # in no other one an adapter is made
         rules = acl.desired(port_rules.port(session, interface.key))
-    return vm.Adapter(interface.id, interface.mac, network.switch, network.vlan, rules)
+    return making.Adapter(interface.id, interface.mac, network.switch, network.vlan, rules)
 
 
 def move(

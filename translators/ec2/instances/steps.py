@@ -11,7 +11,7 @@ from typing import Final
 from state import lifecycle
 from translators.ec2.instances.findings import VANISHED
 from translators.ec2.instances.intents import Intent
-from translators.hyperv import vm
+from translators.hyperv import making, vm
 from translators.hyperv.host import Plan
 from translators.steps import Decision, Do, Elsewhere, Rest, Wait, step
 
@@ -47,7 +47,7 @@ def launch(intent: Intent, sight: vm.Sight) -> Decision:
     if mine is None and intent.carried == "failed":
         return Rest(*failure)
     if mine is None:
-        return _try(intent, vm.create(intent.spec), failure)
+        return _try(intent, making.create(intent.spec), failure)
     if mine.notes == "":
         # Never finished, so it never ran: begin anew rather than guess what is missing.
         plan = vm.remove(mine.id) if mine.state in vm.OFF_STATES else vm.turn_off(mine.id)

@@ -1,0 +1,164 @@
+"""The disc that a VM's guest reads at its first boot: its file, the drive that it lies in, plans.
+
+The drive has one place, and stays when the disc goes. Whatever else somebody puts into it is left
+alone.
+
+Source: pages of the Hyper-V module (Add-VMDvdDrive, Get-VMDvdDrive, Set-VMDvdDrive, New-VM: a
+machine of generation 1 has a DVD drive from the start).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from translators.hyperv import file, vm
+from translators.hyperv.drive import Place
+from translators.hyperv.host import Answer, Argument, Call, Flat, Path, Plan, Ref
+
+_PLACES: Final = {1: Place("IDE", 0, number=1), 2: Place("SCSI", 63)}
+"""Generation -> where its drive is; no volume is ever put there (`translators.devices`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drive:
+    """A DVD drive as a look found it; `path` is empty for one without a disc."""
+
+    place: Place
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a look found: the VM, its DVD drives, and whether the disc's file is there."""
+
+    vm: vm.Vm
+    drives: tuple[Drive, ...]
+    exists: bool
+
+    def holding(self, root: str, name: str) -> Drive | None:
+        """The drive that our disc is in."""
+        ours = f"{vm.folder_of(root, name)}\\seed.iso".lower()
+        return next((one for one in self.drives if one.path.lower() == ours), None)
+
+    def at(self, generation: int) -> Drive | None:
+        """The drive where ours has its place."""
+        return next((one for one in self.drives if one.place == _PLACES[generation]), None)
+
+
+def path(name: str) -> Path:
+    """Where the disc of a VM of ours lies."""
+    return vm.INSTANCES / name / "seed.iso"
+
+
+# -- looks
+
+
+def look(vm_id: str, name: str) -> Plan:
+    """See the VM, its DVD drives and the file; no such VM is an error (`vm.is_missing`)."""
+    take = {
+        "controller": "ControllerType:text",
+        "number": "ControllerNumber:int",
+        "location": "ControllerLocation:int",
+        "path": "Path:text",
+    }
+    return Plan(
+        "look-disc",
+        (
+            Call("Hyper-V\\Get-VM", {"Id": vm_id}, keep="vm", take=vm.VM_PROPERTIES),
+            Call("Hyper-V\\Get-VMDvdDrive", {"VM": Ref("vm")}, keep="drives", take=take),
+            *file.look(path(name)).calls,
+        ),
+    )
+
+
+def seen(answer: Answer) -> Sight:
+    """Read what `look` brought back."""
+    return Sight(
+        vm.read(answer.results["vm"][0]),
+        tuple(_drive(row) for row in answer.results["drives"]),
+        file.seen(answer) is not None,
+    )
+
+
+def _drive(row: Mapping[str, Flat]) -> Drive:
+    number, location = (
+        value if isinstance(value, int) else 0 for value in (row["number"], row["location"])
+    )
+    controller: Literal["SCSI", "IDE"] = "IDE" if row["controller"] == "IDE" else "SCSI"
+    return Drive(Place(controller, location, number), str(row["path"] or ""))
+
+
+def look_at_file(name: str) -> Plan:
+    """See whether the disc's file is there; none is no error."""
+    return file.look(path(name))
+
+
+# -- plans
+
+
+def first(machine: Ref, generation: int, name: str, content: bytes) -> list[Call]:
+    """Write the disc and put it in: calls on a VM that was just made, in an empty folder."""
+    place = _PLACES[generation]
+    put = _add(machine, place, name)
+    if generation == 1:
+        return [*_write(name, content), *_exchange(machine, place, path(name))]
+    return [*_write(name, content), put]
+
+
+def put(vm_id: str, generation: int, name: str, content: bytes, *, has_drive: bool) -> Plan:
+    """Write another disc and put it in; only while the VM is off.
+
+    `has_drive`: whether there is one at its place. It may hold the disc before.
+    """
+    place, machine = _PLACES[generation], Ref("vm")
+    into = _exchange(machine, place, path(name)) if has_drive else [_add(machine, place, name)]
+    fetch = Call("Hyper-V\\Get-VM", {"Id": vm_id}, keep="vm")
+    return Plan("put-disc", (*_write(name, content), fetch, *into), changes=True)
+
+
+def eject(vm_id: str, place: Place) -> Plan:
+    """Take the disc out of the drive there; its file stays. Also while the VM runs."""
+    fetch = Call("Hyper-V\\Get-VM", {"Id": vm_id}, keep="vm")
+    return Plan("eject-disc", (fetch, *_exchange(Ref("vm"), place, None)), changes=True)
+
+
+def remove(name: str) -> Plan:
+    """Remove the disc's file, and what was written of another one; none is no error."""
+    disc = path(name)
+    calls = [Call("Agent\\Remove-Tree", {"Path": one}) for one in (disc, _part(disc))]
+    return Plan("remove-disc", tuple(calls), changes=True)
+
+
+def _part(disc: Path) -> Path:
+    return Path(f"{disc.segments}.part")
+
+
+def _write(name: str, content: bytes) -> Sequence[Call]:
+    disc = path(name)
+    left = Call("Agent\\Remove-Tree", {"Path": _part(disc)})
+    return [left, *(call for plan in file.put(disc, content) for call in plan.calls)]
+
+
+def _add(machine: Ref, place: Place, name: str) -> Call:
+    asked: dict[str, Argument] = {
+        "VM": machine,
+        "ControllerNumber": place.number,
+        "ControllerLocation": place.location,
+        "Path": path(name),
+    }
+    return Call("Hyper-V\\Add-VMDvdDrive", asked)
+
+
+def _exchange(machine: Ref, place: Place, disc: Path | None) -> Sequence[Call]:
+    """What is in the drive there becomes the disc, or nothing."""
+    where: dict[str, Argument] = {
+        "VM": machine,
+        "ControllerNumber": place.number,
+        "ControllerLocation": place.location,
+    }
+    return [
+        Call("Hyper-V\\Get-VMDvdDrive", where, keep="dvd"),
+        Call("Hyper-V\\Set-VMDvdDrive", {"VMDvdDrive": Ref("dvd", at=0), "Path": disc}),
+    ]
