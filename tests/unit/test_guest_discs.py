@@ -200,7 +200,7 @@ def test_addresses_are_static_and_known_by_mac_and_the_first_interface_has_the_r
                 "dhcp4": False,
                 "dhcp6": False,
                 "addresses": ["10.20.0.100/20"],
-                "routes": [{"to": "0.0.0.0/0", "via": "10.20.0.1"}],
+                "gateway4": "10.20.0.1",
                 "nameservers": {
                     "addresses": ["10.1.1.53", "10.1.2.53"],
                     "search": ["eu-central-1.compute.internal"],

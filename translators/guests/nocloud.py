@@ -86,7 +86,8 @@ def _ethernet(facts: Facts, interface: Interface) -> dict[str, Any]:
     }
     if interface is not facts.interfaces[0]:
         return settings  # one default route, one list of name servers: the primary interface's
-    settings["routes"] = [{"to": "0.0.0.0/0", "via": interface.router}]
+    # As a route it would need a program, `route`, that not every image with ifupdown has.
+    settings["gateway4"] = interface.router
     if interface.dns:
         settings["nameservers"] = {"addresses": list(interface.dns), "search": [facts.domain]}
     return settings
