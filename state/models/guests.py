@@ -24,7 +24,10 @@ class Seed(Base):
     phase_since: Mapped[dt.datetime]
     # When the guest first answered with this disc in its drive.
     answered_at: Mapped[dt.datetime | None]
+    # When it is to go, known once the guest has answered; None then: it stays.
+    eject_at: Mapped[dt.datetime | None]
     has_password: Mapped[bool] = mapped_column(default=False)
+    __table_args__ = (Index("ix_seed_phase", "phase", "eject_at"),)
 
 
 class Question(Keyed, Base):

@@ -27,10 +27,12 @@ def upgrade() -> None:
         sa.Column("generation", sa.Integer(), nullable=False),
         sa.Column("phase_since", sa.BigInteger(), nullable=False),
         sa.Column("answered_at", sa.BigInteger(), nullable=True),
+        sa.Column("eject_at", sa.BigInteger(), nullable=True),
         sa.Column("has_password", sa.Boolean(), nullable=False),
         sa.ForeignKeyConstraint(["instance_key"], ["instance.key"], ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("instance_key"),
     )
+    op.create_index("ix_seed_phase", "seed", ["phase", "eject_at"])
     op.create_table(
         "question",
         sa.Column("instance_key", _KEY, nullable=False),
