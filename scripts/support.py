@@ -71,6 +71,9 @@ SENTENCES: Final = {
         "`BlockDeviceMappings[].Ebs.VolumeSize` larger than a disk that is an image already"
     ),
     "'BootMode'": "`BootMode` (`uefi-preferred` only)",
+    "'DiskContainer.2'": "more than one of `DiskContainers`",
+    "f'{prefix}Format'": "the format `OVA`",
+    "f'{prefix}Url'": "any disk, unless the deployment says where it may come from",
     "'EnaSupport'": "`EnaSupport` (except `true`)",
     "'EnclaveOptions'": "`EnclaveOptions` (except `false`)",
     "'KeyFormat'": "`KeyFormat` (except `pem`)",

@@ -40,7 +40,7 @@ _NO_ROOM: Final = "ServerError: no host of the region has room for the disk."
 _NAME_TAKEN: Final = "ClientError: the name is another image's by now."
 _UNDELIVERED: Final = "ServerError: the disk could not be brought to a host."
 _HOST_LOST: Final = "ServerError: the host that was to have the disk is gone."
-CANCELLED: Final = "cancelled by its owner"
+CANCELLED: Final = "The task was cancelled by its owner."
 
 
 # -- begun
@@ -125,9 +125,12 @@ def note(
     progress: int | None = None,
     message: str | None = None,
     disk_bytes: int | None = None,
+    format: str | None = None,
     now: dt.datetime,
 ) -> bool:
     """Write down how far the work in the gateway is; False: it is not wanted any more.
+
+    `format` is what the file turned out to be (EC2's word), `message` what else is to be said.
 
     `progress` is of the whole, at most `FETCHED_PERCENT`; it never goes back. `task` may be of
     another session: only its key counts.
@@ -143,6 +146,8 @@ def note(
         row.message = message
     if disk_bytes is not None:
         row.disk_bytes = disk_bytes
+    if format is not None:
+        row.format = format
     row.beat_at = now
     return True
 
@@ -154,11 +159,13 @@ def fail(session: Session, task: Task, message: str, now: dt.datetime) -> None:
         _end(session, row, "failed", message, now)
 
 
-def cancel(session: Session, task: Task, now: dt.datetime) -> None:
-    """End a task that its owner does not want any more; what was made for it is removed."""
+def cancel(session: Session, task: Task, now: dt.datetime, reason: str | None = None) -> int | None:
+    """End a task that its owner does not want any more; what was made for it is removed.
+
+    Answers the host that is to be woken for that, if any.
+    """
     row = _working(session, task)
-    if row is not None:
-        _end(session, row, "cancelled", CANCELLED, now)
+    return _end(session, row, "cancelled", reason or CANCELLED, now) if row is not None else None
 
 
 # -- handed over
@@ -408,8 +415,8 @@ def _working(session: Session, task: Task) -> Task | None:
 
 def _end(
     session: Session, row: Task, phase: guests.ImportPhase, message: str, now: dt.datetime
-) -> None:
-    """End a task, and whatever of it is on its way."""
+) -> int | None:
+    """End a task, and whatever of it is on its way; answer the host that has to do with that."""
     row.phase, row.phase_since, row.ended_at = phase, now, now
     row.message = message
     session.flush()
@@ -429,7 +436,7 @@ def _end(
         if phase == "cancelled":
             _untag(session, "image", image.key)
     if snapshot is None or snapshot.phase not in ("arriving", "verifying"):
-        return
+        return None
     transfers.withdraw(session, snapshot.file_name, now)
     snapshot.state, snapshot.message = "error", message
     snapshot.phase = "deleting" if phase == "cancelled" else "failing"
@@ -437,6 +444,7 @@ def _end(
     snapshot.generation += 1
     if phase == "cancelled":
         _untag(session, "snapshot", snapshot.key)
+    return snapshot.host_key
 
 
 def _untag(session: Session, kind: str, key: int) -> None:

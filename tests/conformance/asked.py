@@ -28,7 +28,7 @@ from tests.in_process import InProcess
 from tests.launches import NOW
 from translators.ec2.instances import intents
 from translators.registry import ACTIONS
-from translators.settings import InstanceType, Settings
+from translators.settings import Depot, InstanceType, Settings
 
 SIZE: Final = 8
 """How many there are of everything that can be listed: more than the smallest page."""
@@ -40,6 +40,7 @@ PREFIXES: Final[Mapping[str, str]] = {
     "DhcpOptions": "dopt",
     "Group": "sg",
     "Image": "ami",
+    "ImportTask": "import-ami",
     "Instance": "i",
     "InternetGateway": "igw",
     "KeyPair": "key",
@@ -119,7 +120,7 @@ class World(InProcess):
 
     def filled(self, value: Any) -> Any:
         if isinstance(value, str):
-            return re.sub(r"\{([a-z]+)\}", lambda found: self.facts.ids[found[1]], value)
+            return re.sub(r"\{([a-z-]+)\}", lambda found: self.facts.ids[found[1]], value)
         if isinstance(value, list):
             return [self.filled(one) for one in value]
         if isinstance(value, dict):
@@ -167,9 +168,12 @@ _PERMISSIONS: Final = [
         "IpRanges": [{"CidrIp": "10.0.0.0/8", "Description": "new"}],
     }
 ]
+IMPORTED: Final = "https://images.example.org/"
+"""What URLs of imports begin with here."""
 MORE: Final[Mapping[str, Mapping[str, Any]]] = {
     "AuthorizeSecurityGroupEgress": {"GroupId": "{sg}", "IpPermissions": _PERMISSIONS},
     "AuthorizeSecurityGroupIngress": {"GroupId": "{sg}", "IpPermissions": _PERMISSIONS},
+    "CancelImportTask": {"ImportTaskId": "{import-ami}"},
     "CopyImage": {"SourceImageId": "{ami}"},
     "CopySnapshot": {"SourceSnapshotId": "{snap}"},
     "CreateSnapshot": {"VolumeId": "{free}"},
@@ -189,6 +193,8 @@ MORE: Final[Mapping[str, Mapping[str, Any]]] = {
     "DetachVolume": {"VolumeId": "{data}"},
     "DisableImageDeprecation": {"ImageId": "{public}"},
     "EnableImageDeprecation": {"DeprecateAt": NEXT_YEAR},
+    "ImportImage": {"DiskContainers": [{"Url": f"{IMPORTED}disk.vmdk"}]},
+    "ImportSnapshot": {"DiskContainer": {"Url": f"{IMPORTED}disk.vmdk"}},
     "ModifyImageAttribute": {"Description": {"Value": "new"}},
     "ModifyInstanceAttribute": {"DisableApiStop": {"Value": True}},
     "ModifyInstanceMetadataOptions": {"HttpTokens": "required"},
@@ -243,7 +249,12 @@ def prepare(folder: Path, empty_database: Path) -> Facts:
     shutil.copy(empty_database, folder / "state.sqlite3")
     types = [InstanceType(f"t3.size{number}", 2, 1024) for number in range(SIZE)]
     types.append(InstanceType("t3.micro", 2, 1024, burstable=True))
-    settings = Settings(instance_types={one.name: one for one in types}, laboratory=True)
+    settings = Settings(
+        instance_types={one.name: one for one in types},
+        laboratory=True,
+        import_prefixes=(IMPORTED,),
+        depot=Depot("https://127.0.0.1:8774", "0" * 64, b"k" * 32),
+    )
     store = Store(folder / "state.sqlite3")
     try:
         made = InProcess.fresh(store, Vault(folder / "key"), settings)
@@ -296,6 +307,9 @@ def _populate(cloud: InProcess) -> dict[str, str]:
             cloud.call("StopInstances", InstanceIds=listed)
             _find(cloud, "stopped", listed)
     cloud.store.write(lambda session: multiply(session, SIZE))
+    for _ in range(SIZE):
+        for action, prefix in (("ImportImage", "import-ami"), ("ImportSnapshot", "import-snap")):
+            named[prefix] = cloud.call(action, **MORE[action])["ImportTaskId"]
     named |= _make_group(cloud)
     named |= _make_volumes(cloud, named["i"])
     with cloud.store.read() as session:

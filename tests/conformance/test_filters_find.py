@@ -53,7 +53,7 @@ def shown(item: Any, path: str = "") -> Iterator[tuple[str, str]]:
             yield from shown(inner, path)
     elif isinstance(item, bool):
         yield path, str(item).lower()
-    elif isinstance(item, str | int):
+    elif isinstance(item, str | int | float):
         yield path, str(item)
     elif not isinstance(item, dt.datetime | bytes):
         raise AssertionError(f"{path}: {item!r}")

@@ -79,6 +79,18 @@ _KINDS: Final[Mapping[str, _Kind]] = {
         errors.invalid_internet_gateway_id_malformed,
         errors.invalid_internet_gateway_id_not_found,
     ),
+    "import-ami": _Kind(
+        "import-image-task",
+        models.ImportImageTask,
+        errors.invalid_conversion_task_id_malformed,
+        errors.invalid_conversion_task_id,
+    ),
+    "import-snap": _Kind(
+        "import-snapshot-task",
+        models.ImportSnapshotTask,
+        errors.invalid_conversion_task_id_malformed,
+        errors.invalid_conversion_task_id,
+    ),
     "key": _Kind("key-pair", models.KeyPair, _unknown_key_pair, errors.invalid_key_pair_not_found),
     "rtb": _Kind(
         "route-table",

@@ -30,7 +30,6 @@ _PREFIX_LISTS: Final = Named(
     "prefix list ID",
     "InvalidPrefixListId.Malformed",
 )
-_TASK: Final = "InvalidConversionTaskId", "import task ID", "InvalidConversionTaskId.Malformed"
 _GROUP: Final = "InvalidPlacementGroup.Unknown", "The Placement Group '{}' is unknown."
 
 TABLE: Final = (
@@ -145,16 +144,6 @@ TABLE: Final = (
                 "association ID",
             ),
         ),
-    ),
-    Nothing(
-        "DescribeImportImageTasks",
-        "task-state tag-key",
-        (Named("ImportTaskIds", "import-ami", *_TASK),),
-    ),
-    Nothing(
-        "DescribeImportSnapshotTasks",
-        "task-state tag-key",
-        (Named("ImportTaskIds", "import-snap", *_TASK),),
     ),
     Nothing(
         "DescribeLaunchTemplates",
