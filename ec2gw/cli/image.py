@@ -1,4 +1,7 @@
-"""`ec2gw image`: disks that lie on the hosts already, made known as machine images."""
+"""`ec2gw image`: disks that lie on the hosts already, made known as machine images.
+
+One from outside is `importing`'s.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ec2gw.auth import accounts
-from ec2gw.cli import snapshot
+from ec2gw.cli import importing, snapshot
 from ec2gw.cli.host import address_of
 from ec2gw.cli.opening import Failed, configured, data_option, opened
 from state import ids, models
@@ -38,6 +41,9 @@ _TEMPLATES = (
 @click.group()
 def image() -> None:
     """Machine images."""
+
+
+image.add_command(importing.import_)
 
 
 @image.command()
