@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ec2gw import config
+from ec2gw.cli import drain as draining
 from ec2gw.cli import signing_in
 from ec2gw.cli.opening import Failed, configured, data_option, opened, opened_for_hosts
 from state import models, recovering
@@ -90,11 +91,14 @@ def list_(data: Path | None, file: Path | None) -> None:
     resolved = configured(file, data=str(data.absolute()) if data else None)
     table = rich.table.Table("name", "zone", "url", "state", "reachable", "surveyed", "trouble")
     row = models.Host
+    plans: list[str] = []
     strays: list[str] = []
     with opened(resolved) as (store, _), store.read() as session:
         _tell_recovery(session)
         for one in session.scalars(sa.select(row).order_by(row.name)):
             if one.state != "removed":
+                if plan := draining.planned(session, one):
+                    plans.append(f"{one.name}: {draining.said(plan)}")
                 strays += [f"{one.name}: VM {it['name']}: {it['why']}" for it in one.strays]
                 table.add_row(
                     one.name,
@@ -106,6 +110,10 @@ def list_(data: Path | None, file: Path | None) -> None:
                     one.trouble or "",
                 )
     rich.console.Console().print(table)
+    if plans:
+        click.echo("Maintenance that instances are told of, until `ec2gw host undrain`:")
+        for line in plans:
+            click.echo(f"  {line}")
     if strays:
         click.echo("VMs with our Notes that belong to no instance; they are left alone:")
         for line in strays:
@@ -181,6 +189,67 @@ def script(
 
 @host.command()
 @click.argument("name")
+@click.option("--at", metavar="TIME", help="When it begins. Default: now.")
+@click.option("--until", metavar="TIME", help="When it is over. Default: nobody knows.")
+@click.option("--code", type=click.Choice(draining.CODES), help=f"Default: {draining.CODES[0]}.")
+@click.option("--reason", metavar="TEXT", help="What instances are told.")
+@data_option
+def drain(
+    name: str,
+    at: str | None,
+    until: str | None,
+    code: str | None,
+    reason: str | None,
+    data: Path | None,
+    file: Path | None,
+) -> None:
+    """Plan maintenance of a host: no launch and no new volume goes there any more.
+
+    What runs there goes on, and what was stopped can be started; each instance shows an event,
+    as EC2's do. TIME is ISO 8601, as 2026-01-31T22:00 (this machine's time zone) or
+    2026-01-31T22:00Z. Said once more, it changes what is named.
+    """
+    wanted = draining.wanted(at, until, code, reason)
+    resolved = configured(file, data=str(data.absolute()) if data else None)
+
+    def work(session: Session) -> tuple[str, int]:
+        row = find(session, name)
+        if row.laboratory:
+            raise Failed(f"{name} is the laboratory's")
+        event = draining.begin(session, row, wanted, dt.datetime.now(dt.UTC))
+        return draining.said(event), draining.told(session, row)
+
+    with opened(resolved) as (store, _):
+        plan, count = store.write(work)
+    click.echo(f"{name} takes nothing new; its {count} instances are told of {plan}")
+
+
+@host.command()
+@click.argument("name")
+@data_option
+def undrain(name: str, data: Path | None, file: Path | None) -> None:
+    """Let a drained host take instances again; instances are told that its maintenance is over.
+
+    Before its beginning the maintenance counts as canceled.
+    """
+    resolved = configured(file, data=str(data.absolute()) if data else None)
+
+    def work(session: Session) -> str:
+        row = find(session, name)
+        if row.state != "draining":
+            raise Failed(f"{name} is not drained")
+        event = draining.end(session, row, dt.datetime.now(dt.UTC))
+        if event is None:
+            return ""
+        return "; its maintenance is " + ("canceled" if event.cancelled else "completed")
+
+    with opened(resolved) as (store, _):
+        outcome = store.write(work)
+    click.echo(f"{name} takes instances again{outcome}")
+
+
+@host.command()
+@click.argument("name")
 @click.option("--lost", is_flag=True, help="It is gone for good, with all instances on it.")
 @data_option
 def remove(name: str, lost: bool, data: Path | None, file: Path | None) -> None:
@@ -220,6 +289,7 @@ def remove(name: str, lost: bool, data: Path | None, file: Path | None) -> None:
         if volumes:
             raise Failed(f"{name} has {volumes} volumes: delete them first")
         imports.lost(session, row.key, dt.datetime.now(dt.UTC))
+        draining.end(session, row, dt.datetime.now(dt.UTC))
         row.state, row.recovering = "removed", False
         row.secret = None
 
