@@ -221,8 +221,8 @@ def test_name_servers_are_told_only_where_there_are_some() -> None:
     said = json.loads(nocloud_files(interfaces=alone)["network-config"])
     assert "nameservers" not in said["ethernets"]["eth0"]
     drive = config_drive(interfaces=alone)["network_data.json"]
-    assert drive["services"] == drive["networks"][0]["services"] == []
-    assert "dns_search" not in drive["networks"][0]
+    assert drive["networks"][0]["services"] == []
+    assert "dns_nameservers" not in drive["networks"][0]
 
 
 def test_the_name_of_a_key_cannot_become_anything_but_its_comment() -> None:
@@ -261,7 +261,7 @@ def test_cloudbase_init_is_told_its_id_its_name_its_key_and_its_addresses() -> N
         "255.255.240.0",
     )
     assert first["routes"] == [{"network": "0.0.0.0", "netmask": "0.0.0.0", "gateway": "10.20.0.1"}]
-    assert [one["address"] for one in network["services"]] == ["10.1.1.53", "10.1.2.53"]
+    assert [one["address"] for one in first["services"]] == ["10.1.1.53", "10.1.2.53"]
     assert (second["ip_address"], second["routes"]) == ("10.20.1.100", [])
 
 

@@ -51,8 +51,6 @@ def _meta_data(facts: Facts, settings: Settings) -> dict[str, Any]:
 
 
 def _network_data(facts: Facts) -> dict[str, Any]:
-    # Of the primary interface alone, as on a NoCloud disc.
-    servers = [{"type": "dns", "address": one} for one in facts.interfaces[0].dns]
     return {
         "links": [
             {
@@ -64,14 +62,15 @@ def _network_data(facts: Facts) -> dict[str, Any]:
             }
             for one in facts.interfaces
         ],
-        "networks": [_network(facts, one, servers) for one in facts.interfaces],
-        "services": servers,
+        "networks": [_network(facts, one) for one in facts.interfaces],
+        # Name servers are told with the network: cloud-init gives these to every interface that
+        # has no words of its own on names, and only to those.
+        "services": [],
     }
 
 
-def _network(facts: Facts, interface: Interface, servers: list[dict[str, str]]) -> dict[str, Any]:
+def _network(facts: Facts, interface: Interface) -> dict[str, Any]:
     whole = ipaddress.IPv4Network(f"0.0.0.0/{interface.prefix_length}")
-    is_primary = interface is facts.interfaces[0]
     content: dict[str, Any] = {
         "id": f"network{interface.device_index}",
         "network_id": interface.subnet_id,
@@ -79,21 +78,23 @@ def _network(facts: Facts, interface: Interface, servers: list[dict[str, str]]) 
         "type": "ipv4",
         "ip_address": interface.private_ip,
         "netmask": str(whole.netmask),
-        "routes": _routes(interface) if is_primary else [],
-        "services": servers if is_primary else [],
+        "routes": [],
+        "services": [],
     }
-    if is_primary and servers:
-        content["dns_search"] = [facts.domain]  # cloud-init's own; others leave it out
+    if interface is not facts.interfaces[0]:
+        return content  # one default route, one list of name servers, as on a NoCloud disc
+    content["routes"] = [{"network": "0.0.0.0", "netmask": "0.0.0.0", "gateway": interface.router}]
+    if interface.dns:
+        content["services"] = [{"type": "dns", "address": one} for one in interface.dns]
+        # The same for cloud-init, which does not look there.
+        content["dns_nameservers"] = list(interface.dns)
+        content["dns_search"] = [facts.domain]
     return content
 
 
 def _link(interface: Interface) -> str:
     # Windows calls its adapter so afterwards; none has such a name before, so none is in the way.
     return f"Ethernet{interface.device_index}"
-
-
-def _routes(interface: Interface) -> list[dict[str, str]]:
-    return [{"network": "0.0.0.0", "netmask": "0.0.0.0", "gateway": interface.router}]
 
 
 def _written(content: Mapping[str, Any]) -> bytes:

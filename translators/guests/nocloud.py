@@ -59,6 +59,8 @@ def _meta_data(facts: Facts) -> dict[str, Any]:
         "local-hostname": facts.hostname,
         # A list: cloud-init does not look into a mapping of names here.
         "public-keys": list(authorized_keys(facts).values()),
+        # Which parts of user data are for which of several instances launched at once.
+        "launch-index": facts.launch_index,
         # What its EC2 datasource calls so too; templates in user data ask for them.
         "ami-launch-index": facts.launch_index,
         "availability-zone": facts.zone,
