@@ -13,7 +13,9 @@ import click
 
 from ec2gw.cli.options import Failed
 
-_MODULES: Final = ("serve", "env", "account", "host", "image", "snapshot", "backup", "doctor")
+_MODULES: Final = (
+    *("serve", "env", "account", "host", "image", "snapshot", "report", "backup", "doctor"),
+)
 """In the order of the help; `serve` comes first, and is found without importing the others."""
 
 

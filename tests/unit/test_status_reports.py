@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import datetime as dt
 import logging
+import re
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from ec2gw import cli, config, inventory
+from ec2gw.cli.opening import Failed
 from state import models
 from state.store import Store
 from tests.launches import NOW, Cloud
@@ -142,3 +148,55 @@ def test_reports_go_with_their_instance(cloud: Cloud, store: Store) -> None:
     assert len(cloud.rows(models.StatusReport)) == 1
     assert store.write(lambda session: intents.forget(session, NOW + dt.timedelta(1))) == 1
     assert cloud.rows(models.StatusReport) == []
+
+
+# -- what the operator sees
+
+
+@pytest.fixture
+def gateway(tmp_path: Path, settings: Settings) -> Iterator[Cloud]:
+    """A cloud in a data folder, beside which commands are run."""
+    resolved = config.load(None, {}, {"data": str(tmp_path / "data")})
+    config.make_folders(resolved)
+    store, vault = inventory.open_state(resolved, migrate=True)
+    inventory.prepare(store, vault)
+    yield Cloud(store, settings)
+    store.close()
+
+
+def listed(cloud: Cloud, *arguments: str) -> str:
+    environ = {"EC2GW_DATA": str(cloud.store.path.parent), "COLUMNS": "250"}
+    done = CliRunner().invoke(cli.commands, ("report", "list", *arguments), env=environ)
+    if done.exception is not None:
+        raise done.exception
+    return done.output
+
+
+def test_the_operator_reads_reports_with_where_the_instance_is(gateway: Cloud) -> None:
+    first, second = running(gateway, 2)
+    gateway.call("ReportInstanceStatus", Instances=[first], **REPORT)
+    gateway.call(
+        "ReportInstanceStatus",
+        Instances=[second],
+        Status="ok",
+        ReasonCodes=["performance-network", "other"],
+        Description="well [bold]again[/bold]\x1b[2J\n",
+        StartTime=NOW,
+    )
+    shown = listed(gateway)
+    lines = [line for line in shown.splitlines() if "i-" in line]
+    assert [first in lines[0], second in lines[1]] == [True, True]
+    assert [" impaired " in lines[0], " ok " in lines[1]] == [True, True]
+    assert "performance-network, other" in lines[1]
+    assert re.search(r"host-[abc] ", lines[0])
+    assert "2026-01-02T03:04:05+00:00" in lines[0]
+    assert "well [bold]again[/bold] [2J" in lines[1]
+    assert "\x1b" not in shown
+    assert first not in listed(gateway, "--last", "1")
+    assert second not in listed(gateway, "--instance", first)
+
+
+def test_what_is_no_instance_has_no_reports(gateway: Cloud) -> None:
+    with pytest.raises(Failed, match="'i-1' is no instance's id"):
+        listed(gateway, "--instance", "i-1")
+    assert "i-" not in listed(gateway)
