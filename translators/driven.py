@@ -90,6 +90,8 @@ class Kind(abc.ABC, Generic[I]):
 
     name: str
     """Also the first word of its steps."""
+    only_looks: bool = False
+    """Its steps change nothing on hosts and are done soon: they do not wait for those that do."""
 
     @abc.abstractmethod
     def due(self, session: Session, host_key: int, now: dt.datetime) -> list[Due]:

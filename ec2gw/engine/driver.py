@@ -29,6 +29,8 @@ from translators.settings import Settings
 
 _log = logging.getLogger("ec2gw.engine.driver")
 _HANDS: Final = 4
+_EYES: Final = 2
+"""For what only looks, so that a question never waits behind four launches."""
 _POLL_SECONDS: Final = 1.0
 _SURVEY_SECONDS: Final = 300.0
 _FIGURES_SECONDS: Final = 10.0
@@ -167,7 +169,10 @@ class Driver:
     ) -> None:
         busy: dict[hand.Which, _Busy] = {}
         later: dict[hand.Which, tuple[float, int]] = {}
-        with ThreadPoolExecutor(_HANDS, f"hand-{self.host_name}") as pool:
+        with (
+            ThreadPoolExecutor(_HANDS, f"hand-{self.host_name}") as hands,
+            ThreadPoolExecutor(_EYES, f"eye-{self.host_name}") as eyes,
+        ):
             while not self._stopping.is_set() and not deposed.is_set():
                 self._bell.clear()
                 if self._collect(busy, later, deposed):
@@ -187,6 +192,7 @@ class Driver:
                         continue
                     later[which] = (0.0, one.generation)
                     lanes.add(one.lane)
+                    pool = eyes if driven.KINDS[which[0]].only_looks else hands
                     future = pool.submit(worker.advance, which)
                     busy[which] = _Busy(one.lane, future)
                     future.add_done_callback(lambda _done: self._bell.set())
@@ -229,8 +235,9 @@ class Driver:
                 later[which] = (time.monotonic() + outcome.seconds, generation)
             else:
                 later.pop(which, None)
-                rested = True
-                self._survey_bell.set()
+                if not driven.KINDS[which[0]].only_looks:
+                    rested = True
+                    self._survey_bell.set()
         return rested
 
     # -- surveys

@@ -19,7 +19,7 @@ from typing import Any
 
 from ec2gw.lab.agent.host import CmdletError
 from ec2gw.lab.cmdlets import LabMachine
-from ec2gw.lab.world import World, disks, filtering, model, paths, power
+from ec2gw.lab.world import World, consoles, disks, filtering, model, paths, power
 from ec2gw.lab.world import session as sessions
 from ec2gw.lab.world import world as worlds
 from ec2gw.lab.world.session import Session
@@ -99,6 +99,24 @@ class Console:
             size = file.size + more
             vhd = dataclasses.replace(file.vhd, data=[*file.vhd.data, word])
             session.put_file(dataclasses.replace(file, size=max(size, file.size), vhd=vhd))
+
+    def guest_says(self, host: str, vm: str, text: str) -> None:
+        """Let it write to its serial console: who reads it has it."""
+        with self._world.changing(host) as session:
+            found = _find(session, vm)
+            if not power.working(found):
+                raise NoSuchThing(f"{vm} is off")
+            consoles.settle(session)
+            power.say(found, session.now, text)
+            consoles.settle(session)
+            session.put_vm(found)
+
+    def reader_dies(self, host: str) -> None:
+        """Let the task that reads consoles end, as something else on the host might."""
+        with self._world.changing(host) as session:
+            consoles.settle(session)
+            session.machine.reader_running = False
+            session.put_machine()
 
     def set_addresses(self, host: str, vm: str, addresses: str) -> None:
         """Let the guest report these, separated by commas, on its first adapter."""

@@ -31,7 +31,7 @@ from ec2gw.lab.door.faults import Faults
 from ec2gw.lab.door.limits import Limits
 from ec2gw.lab.door.server import Door
 from ec2gw.lab.porter import Porter
-from ec2gw.lab.world import World
+from ec2gw.lab.world import World, consoles
 from ec2gw.lab.world.clock import FAULTS_VARIABLE
 from ec2gw.lab.world.world import IMAGES, SWITCH
 from state import stop_points
@@ -92,6 +92,10 @@ class Laboratory:
     def start(self) -> None:
         """Open a door for each host, then tell in `hosts.json` how to get in."""
         for number, name in enumerate(self.world.hosts):
+            with self.world.changing(name) as session:  # its agents ended with the last one
+                consoles.settle(session, read=session.machine.reader_running)
+                session.machine.agents = 0
+                session.put_machine()
             self._doors[name] = self._open(name, number)
         self._porter = Porter(self.world)
         _write(self.folder / "hosts.json", self.describe())

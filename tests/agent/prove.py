@@ -21,7 +21,7 @@ def table(which):
 
 class World:
     """Just enough Hyper-V to show objects, errors, warnings and slow calls."""
-    def __init__(self): self.vms, self.calls, self.lock = {}, [], threading.Lock()
+    def __init__(self): self.vms, self.calls, self.lock, self.heads = {}, [], threading.Lock(), []
     def view(self, v):
         return {"#ref": "vm:" + v["Id"], "#type": "Lab.VirtualMachine", **{k: v[k] for k in ("Id", "Name", "State", "Notes", "Path")}, "Uptime": {"TotalSeconds": v["up"]}, "Addresses": v["ip"], "Nothing": None}
     def call(self, name, set_, w):
@@ -46,7 +46,9 @@ class World:
             return []
         if name == "Checkpoint-VM": time.sleep(1.0); return []
         if name == "Get-CimInstance" and w.get("ClassName") == "Win32_OperatingSystem": return [{"#type": "Lab.CimInstance", "LastBootUpTime": "2026-11-01T08:30:15.25Z"}]
+        if name == "Get-CimInstance" and w.get("ClassName") == "Msvm_VideoHead": return [{"#type": "Lab.CimInstance", "CurrentHorizontalResolution": x, "CurrentVerticalResolution": y} for x, y in self.heads]
         if name == "Get-CimInstance": return [{"#ref": "cim:1", "#type": "Lab.CimInstance", "Name": "vmms"}]
+        if name == "Invoke-CimMethod" and w.get("MethodName") == "GetVirtualSystemThumbnailImage": return [{"#type": "Lab.Result", "ReturnValue": 0, "ImageData": [1, 2] * (w["Arguments"]["WidthPixels"] * w["Arguments"]["HeightPixels"])}]
         if name == "Invoke-CimMethod": return [{"#type": "Lab.Result", "ReturnValue": 0, "Kind": w["#kinds"].get("RequestedInformation"), "Flat": sum(isinstance(x, dict) for x in w["Arguments"]["SettingData"])}]
         return []
 class Err(Exception): pass
@@ -99,7 +101,8 @@ class Agent:
     def ask(self, calls, **kw): return self.wait(self.send(calls, **kw))
 
 OWN = {"Write-FileChunk": ["Path", "Offset", "Base64"], "Complete-File": ["Path", "Sha256", "Length"], "Get-FileState": ["Path", "Hash"], "Move-File": ["Path", "Destination", "ReadOnly"], "Remove-Tree": ["Path"], "New-Folder": ["Path"], "Test-Root": [], "Compress-Journal": ["Tokens", "Damaged"], "Start-DiskCopy": ["Source", "Destination"], "Set-VMIdentity": ["Id", "BiosGuid", "SerialNumber", "AssetTag"],
-       "Start-Transfer": ["Name", "Generation", "Direction", "Path", "Url", "Certificate", "Token", "Length", "Sha256"], "Get-Transfer": ["Name"], "Remove-Transfer": ["Name"]}
+       "Start-Transfer": ["Name", "Generation", "Direction", "Path", "Url", "Certificate", "Token", "Length", "Sha256"], "Get-Transfer": ["Name"], "Remove-Transfer": ["Name"],
+       "Get-Thumbnail": ["Id", "Width", "Height"], "Watch-Console": ["Names", "Others"], "Get-Console": ["Name"], "Start-ConsoleReader": ["Version"], "Get-ConsoleReader": [], "Stop-ConsoleReader": []}
 PATHS = {"Hyper-V\\New-VHD": ["Path", "ParentPath"], "Hyper-V\\New-VM": ["Path"], "Hyper-V\\Add-VMHardDiskDrive": ["Path"], "Hyper-V\\Set-VMDvdDrive": ["Path"], **{"Agent\\" + n: [p for p in ps if p in ("Path", "Source", "Destination")] for n, ps in OWN.items() if {"Path", "Source"} & set(ps)}}
 P = lambda text: {"$path": text}
 def line(text): return text.encode() + b" " + hashlib.sha256(text.encode()).hexdigest()[:8].upper().encode() + b"\n"
@@ -154,6 +157,25 @@ def files(a, root, world):
     hold("four paths over a link are refused", not r["ok"] and os.path.exists(os.path.join(outside, "keep")))
     os.chmod(inside("tmp", "a", "f.iso"), 0o444); r = ask(c("Remove-Tree", {"Path": P("tmp/a")}), c("Remove-Tree", {"Path": P("tmp/a")})); hold("a tree goes with its read-only files and its links, not with what they point to; a missing one is success", r["ok"] and not os.path.exists(inside("tmp", "a")) and os.path.exists(os.path.join(outside, "keep")), r)
     os.remove(inside("tmp", "link"))
+
+def consoles(a, root, world):
+    """What a VM shows and says. A named pipe is a socket on Unix: .NET looks for it where ours listen."""
+    ask = lambda *calls: a.ask(list(calls)); screen = lambda w, h: ask(c("Get-Thumbnail", {"Id": "0" * 8 + "-0000" * 3 + "-" + "0" * 12, "Width": w, "Height": h}, "p", {"w": "Width:int", "h": "Height:int", "data": "Base64:text"}))
+    r = screen(1024, 768); world.heads = [(0, 0), (64, 32)]; r2, r3 = screen(1024, 768), screen(33, 768); r4 = ask(c("Get-Thumbnail", {"Id": "' OR '1' = '1", "Width": 64, "Height": 64}))
+    hold("a picture has the size that it says; without a screen there is none", r["results"]["p"] == [{"w": 0, "h": 0, "data": ""}] and [(x["results"]["p"][0]["w"], x["results"]["p"][0]["h"], len(base64.b64decode(x["results"]["p"][0]["data"]))) for x in (r2, r3)] == [(64, 32, 4096), (32, 16, 1024)] and r4["error"]["id"].startswith("BadThumbnail"), (r, str(r2)[:300], str(r3)[:300], r4))
+    name = "i-%x" % int.from_bytes(os.urandom(4), "big"); place = os.path.join(os.environ.get("TMPDIR", "/tmp"), "CoreFxPipe_" + name); told = lambda: [base64.b64decode(x["data"]) for x in ask(c("Get-Console", {"Name": name}, "o", {"data": "Base64:text", "age": "AgeSeconds:int"}))["results"]["o"]]
+    def serve(data, want):
+        with socketserver.socket.socket(socketserver.socket.AF_UNIX) as door:
+            door.bind(place); door.listen(1); door.settimeout(15)
+            with door.accept()[0] as pipe:
+                pipe.sendall(data); t = time.time()
+                while told() != want and time.time() - t < 15: time.sleep(0.05)
+        os.remove(place); return told()
+    r = ask(c("Watch-Console", {"Names": ["../x"], "Others": []})); r2 = told(); r3 = ask(c("Watch-Console", {"Names": [name], "Others": []}), c("Watch-Console", {"Names": [name], "Others": ["i-0"]}))
+    hold("whose consoles are read is told by names, twice without harm; nothing was read yet", r["error"]["id"].startswith("BadConsole") and r2 == [] and r3["ok"], (r, r2, r3))
+    boot = b"Linux \xff\x00\r\n"; r = serve(boot, [boot]); hold("what a guest writes is there as it came", r == [boot], r)
+    more = os.urandom(70000); r = serve(more, [(boot + more)[-65536:]]); hold("after a restart the pipe is found again, and the last 64 KiB are kept", r == [(boot + more)[-65536:]], (len(r), r and len(r[0])))
+    r = ask(c("Watch-Console", {"Names": [], "Others": [name]})); r2 = told(); r3 = ask(c("Watch-Console", {"Names": [], "Others": []})); hold("a log stays while its VM does, and goes with it", r["ok"] and r2 != [] and r3["ok"] and told() == [], (r, r3))
 
 def journals(start, e, world, root, T, now):
     """Damage, compaction and ends that could not be written."""
@@ -271,6 +293,7 @@ def main():
     r = a.ask([c("Set-VMDvdDrive", {"VMName": "x", "Path": None})]); hold("no path at all ejects a disc: null goes through there", r["ok"] and world.calls[-1][0] == "Set-VMDvdDrive" and not world.calls[-1][2].get("Path"), r)
     r = a.ask([c("Get-NoSuchThing", {"Name": "x"})]); hold("a cmdlet that the host lacks is an error of its call", not r["ok"] and r["stage"] == "call" and "CommandNotFound" in r["error"]["id"], r)
     files(a, root, world)
+    consoles(a, root, world)
     u = "Microsoft.PowerShell.Utility\\"; r = a.ask([c(u + "Get-Date", dict(Year=2026, Month=11, Day=1, Hour=8, Minute=30, Second=15, Millisecond=250), "d", {"day": "DayOfWeek:text", "year": "Year:int", "utc": ":time", "text": ":text"}), c(u + "New-TimeSpan", {"Minutes": 1, "Seconds": 30}, "t", {"whole": "TotalSeconds:int", "hours": "TotalHours:text", "text": ":text"}), c(u + "New-Guid", {}, "g", {"text": "Guid:text", "texts": ":texts"})])
     utc = time.strftime("%Y-%m-%dT%H:%M:%S.2500000Z", time.gmtime(time.mktime((2026, 11, 1, 8, 30, 15, 0, 0, -1)))); g = (r.get("results", {}).get("g") or [{"text": "", "texts": []}])[0]
     hold("real .NET values in any culture: an enumeration by name, UTC, a decimal point, no thousands", r["ok"] and r["results"]["d"] == [{"day": "Sunday", "year": 2026, "utc": utc, "text": "11/01/2026 08:30:15"}] and r["results"]["t"] == [{"whole": 90, "hours": "0.025", "text": "00:01:30"}] and str(uuid.UUID(g["text"])) == g["text"] and g["texts"] == [g["text"]], r)
@@ -307,7 +330,7 @@ def main():
     try: rc = a.p.wait(5)
     except subprocess.TimeoutExpired: rc = "still there"
     hold("an agent of an older driver ends by itself (rc %s)" % rc, rc == 0)
-    w = start(); ids = [w.send([c("Checkpoint-VM", {"Name": "busy"})], epoch=9) for _ in range(2)]; late = w.send([c("New-VM", {"Name": "late", "NoVHD": True})], epoch=9, token=T(20), subject="i-2", generation=5)
+    w = start(); ids = [w.send([c("Checkpoint-VM", {"Name": "busy"})], epoch=9) for _ in range(3)]; late = w.send([c("New-VM", {"Name": "late", "NoVHD": True})], epoch=9, token=T(20), subject="i-2", generation=5)
     time.sleep(0.2); b.ask([c("Get-VM", {"Id": now.get("id")})], epoch=10, subject="i-2", generation=6); [w.wait(i) for i in ids]; r = w.wait(late)
     hold("what waited behind busy lanes is checked when it starts, not when it came", r.get("refused") in ("epoch", "ending") and not any(x[2].get("Name") == "late" for x in world.calls), r)
     try: rc = w.p.wait(8)

@@ -38,11 +38,42 @@ PROVED = (
 """The cmdlets that `prove.py` calls."""
 
 
+_PIPE: dict[str, Any] = {
+    ".Connect": ["()", "(Int32)"],
+    ".Dispose": ["()"],
+    ".IsConnected": ["Boolean"],
+    "base": ["System.IO.Stream"],
+    "new": [
+        "(String)",
+        "(String, String)",
+        "(String, String, System.IO.Pipes.PipeDirection)",
+        "(String, String, System.IO.Pipes.PipeDirection, System.IO.Pipes.PipeOptions)",
+        "(String, String, System.IO.Pipes.PipeDirection, System.IO.Pipes.PipeOptions,"
+        " System.Security.Principal.TokenImpersonationLevel)",
+    ],
+}
+BY_HAND: dict[str, Any] = {
+    "System.IO.Pipes.NamedPipeClientStream": _PIPE,
+    "System.IO.Pipes.PipeDirection": {
+        one: ["System.IO.Pipes.PipeDirection"] for one in ("::In", "::InOut", "::Out")
+    },
+    "System.IO.Pipes.PipeOptions": {
+        one: ["System.IO.Pipes.PipeOptions"] for one in ("::Asynchronous", "::None")
+    },
+}
+"""Types of System.Core, an assembly that the table does not hold.
+
+Source: learn.microsoft.com/dotnet/api, .NET Framework 4.6.2.
+"""
+
+
 def main(tables: Path) -> None:
     dotnet: dict[str, Any] = json.loads((tables / "dotnet-framework-462.json").read_text())
+    dotnet |= BY_HAND
     recorded: dict[str, Any] = json.loads((tables / "hyperv-recorded.json").read_text())
     documented: dict[str, Any] = json.loads((tables / "hyperv-cmdlets.json").read_text())
     task = resources.files(tasks).joinpath("transfer.ps1").read_text(encoding="utf-8")
+    task += tasks.console().decode("utf-8")
     named = syntax.read(f"{agent.text()}\n{agent.loader()}\n{task}")
     _write("dotnet.json", _types(dotnet, named.types | {use.type for use in named.statics}))
     commands = {name.rpartition("\\")[2] for name, _ in named.commands}

@@ -27,6 +27,9 @@ UNPROVED = {
     "Start-DiskCopy": "asks the management service of Windows",
     "Set-VMIdentity": "asks the management service of Windows",
     "Remove-Transfer": "asks the task scheduler of Windows",
+    "Start-ConsoleReader": "asks the task scheduler of Windows",
+    "Get-ConsoleReader": "asks the task scheduler of Windows",
+    "Stop-ConsoleReader": "asks the task scheduler of Windows",
 }
 real = pytest.mark.skipif(PWSH is None, reason="no pwsh: the agent was not run by a PowerShell")
 STORIES = ("test_story_boto3.py", "test_story_aws.py", "test_files_on_hosts.py")

@@ -102,6 +102,8 @@ class ProxiedHost:
     def _journal(self) -> Path:
         return Path(self._folder) / "journal"
 
+    def agents(self, alive: int) -> None: ...
+
     def journal_read(self) -> bytes:
         return self._journal().read_bytes() if self._journal().exists() else b""
 

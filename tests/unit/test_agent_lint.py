@@ -18,13 +18,20 @@ from typing import Any
 
 import pytest
 
-from ec2gw.winrm import agent, framing
+from ec2gw.winrm import agent, framing, timing
 from tests.agent import syntax
 from translators.hyperv import allowed, tasks
 
 DATA = Path(__file__).parents[1] / "data" / "agent"
 TASK = resources.files(tasks).joinpath("transfer.ps1").read_text(encoding="utf-8")
-SOURCES = {"agent": agent.text(), "loader": agent.loader(), "task": TASK}
+SENT = [one.name for one in resources.files(agent).iterdir() if one.name.endswith(".ps1")]
+CONSOLE = tasks.console().decode("utf-8")
+SOURCES = {
+    "agent": agent.text(),
+    "loader": agent.loader(),
+    "task": TASK,
+    "console task": CONSOLE,
+}
 
 NEWER_THAN_5_1 = {
     "pipeline chains": r"&&|\|\|",
@@ -60,6 +67,9 @@ OF_POWERSHELL = {
     "PSVersionTable": ("PSVersion",),
 }
 FROM_HOSTS = {
+    "CurrentHorizontalResolution": "Msvm_VideoHead",
+    "CurrentVerticalResolution": "Msvm_VideoHead",
+    "ImageData": "what GetVirtualSystemThumbnailImage answers",
     "InstanceID": "CIM_ConcreteJob",
     "JobState": "CIM_ConcreteJob",
     "LastBootUpTime": "Win32_OperatingSystem",
@@ -90,7 +100,7 @@ def commands() -> dict[str, list[str]]:
     return found
 
 
-@pytest.mark.parametrize("name", ["agent.ps1", "files.ps1", "transfer.ps1", "loader.ps1"])
+@pytest.mark.parametrize("name", sorted(SENT))
 def test_each_file_parses_without_a_fault(name: str) -> None:
     text = (Path(agent.__file__).parent / name).read_text(encoding="utf-8")
     assert syntax.read(text).faults == []
@@ -231,9 +241,9 @@ def test_the_command_line_keeps_below_what_a_shell_takes() -> None:
     assert agent.arguments()[-2:] == ("-Command", agent.loader())
 
 
-def test_the_text_goes_with_one_send_and_comes_out_as_it_is() -> None:
+def test_the_text_goes_with_two_sends_and_comes_out_as_it_is() -> None:
     line = agent.first_line()
-    assert len(line) <= 64 * 1024
+    assert len(line) <= 2 * timing.SEND_BYTES
     assert line.endswith(b"\n")
     assert base64.b64decode(line) == agent.text().encode()
     assert len(agent.digest()) == 64

@@ -128,7 +128,7 @@ def test_what_waited_behind_busy_lanes_is_checked_when_it_starts(
     host: ToyHost, start: Callable[[], Driver]
 ) -> None:
     first, second = start(), start()
-    busy = [first.send([SLOW], epoch=9) for _ in range(2)]
+    busy = [first.send([SLOW], epoch=9) for _ in range(3)]
     for _ in busy:
         assert host.entered.acquire(timeout=toy_host.PATIENCE)
     late = first.send([NEW], epoch=9, token=token(1), subject="i-2", generation=5)
@@ -139,12 +139,26 @@ def test_what_waited_behind_busy_lanes_is_checked_when_it_starts(
     assert host.vms == []
 
 
+def test_what_only_looks_does_not_wait_behind_plans_that_take_long(
+    host: ToyHost, start: Callable[[], Driver]
+) -> None:
+    driver = start()
+    busy = [driver.send([SLOW], token=token(n)) for n in range(2)]
+    for _ in busy:
+        assert host.entered.acquire(timeout=toy_host.PATIENCE)
+    late = driver.send([NEW], token=token(2))
+    assert driver.ask([LOOK])["ok"]
+    assert host.vms == [], "what changes waits"
+    host.slow.set()
+    assert all(driver.wait(one)["ok"] for one in [*busy, late])
+
+
 def test_an_agent_of_an_older_driver_tells_what_waits_and_ends_by_itself(
     host: ToyHost, start: Callable[[], Driver]
 ) -> None:
     first, second = start(), start()
     busy = [first.send([SLOW], epoch=9, token=token(n)) for n in range(2)]
-    late = first.send([NEW], epoch=9)
+    late = first.send([NEW], epoch=9, token=token(2))
     for _ in busy:
         assert host.entered.acquire(timeout=toy_host.PATIENCE)
     second.ask([LOOK], epoch=10)

@@ -88,6 +88,8 @@ class ToyHost:
             self.calls.append((do, dict(arguments)))
         return CMDLETS.get(do, _nothing)(self, arguments)
 
+    def agents(self, alive: int) -> None: ...
+
     def journal_read(self) -> bytes:
         if self.unreadable:
             raise OSError("the journal is locked by another program")

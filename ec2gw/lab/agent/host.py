@@ -85,6 +85,9 @@ class LabHost(Protocol):
         :raises CmdletError: it did not bind or failed
         """
 
+    def agents(self, alive: int) -> None:
+        """Hear how many agents live there now: they read the consoles of its machines."""
+
     def journal_read(self) -> bytes:
         """The journal file as it is; empty when there is none."""
 

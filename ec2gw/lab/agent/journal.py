@@ -80,9 +80,12 @@ class Journal:
             if not self._head:
                 self._write([])
             self._alive.add(agent)
+        self._host.agents(len(self._alive))
 
     def leave(self, agent: str) -> None:
-        self._alive.discard(agent)
+        if agent in self._alive:
+            self._alive.discard(agent)
+            self._host.agents(len(self._alive))
 
     def look(self) -> None:
         """Read what others have written.

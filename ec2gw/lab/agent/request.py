@@ -19,16 +19,22 @@ _OWN = frozenset(
     {
         "Agent\\Complete-File",
         "Agent\\Compress-Journal",
+        "Agent\\Get-Console",
+        "Agent\\Get-ConsoleReader",
         "Agent\\Get-FileState",
+        "Agent\\Get-Thumbnail",
         "Agent\\Move-File",
         "Agent\\New-Folder",
         "Agent\\Remove-Tree",
         "Agent\\Get-Transfer",
         "Agent\\Remove-Transfer",
         "Agent\\Set-VMIdentity",
+        "Agent\\Start-ConsoleReader",
         "Agent\\Start-DiskCopy",
         "Agent\\Start-Transfer",
+        "Agent\\Stop-ConsoleReader",
         "Agent\\Test-Root",
+        "Agent\\Watch-Console",
         "Agent\\Write-FileChunk",
     }
 )

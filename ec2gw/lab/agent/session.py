@@ -2,7 +2,8 @@
 
 It is what `powershell.exe` with our loader is on a host, seen from the shell: stdin, stdout, an
 exit code. The main thread reads, decides and writes; each running plan has a thread of its own, at
-most `LANES` of them. It decides what the agent decides, in the same order and words.
+most `LANES` of them and one for what only looks. It decides what the agent decides, in the same
+order and words.
 
 Source: the agent's Receive-Request, Complete-Lanes and main loop.
 """
@@ -23,6 +24,7 @@ from ec2gw.lab.door.process import Output
 from ec2gw.winrm import agent, framing
 
 LANES = 2
+"""For plans with a token; one more is for those that only look."""
 COMPRESS = "Agent\\Compress-Journal"
 VERSION = "5.1.20348.2849"
 _LOOK_SECONDS = 1.0
@@ -65,6 +67,7 @@ class Session:
         self._over = False
         self._finished: deque[_Job] = deque()
         self._running = 0
+        self._changing = 0
         self._waiting: deque[object] = deque()
         self._owed: dict[str, str] = {}
         self._decoder = framing.Decoder(largest=framing.MAX_ASK)
@@ -214,8 +217,9 @@ class Session:
 
     def _begin_what_waits(self) -> None:
         """Requests are checked when they start, not when they come: they may have waited long."""
-        while self._waiting and self._running < LANES:
-            message = self._waiting.popleft()
+        while (at := self._next()) is not None:
+            message = self._waiting[at]
+            del self._waiting[at]
             try:
                 wanted = request.read(message)
                 refusal = self._journal.begin(wanted, self._me, self._owed)
@@ -227,10 +231,21 @@ class Session:
                 self._send(refusal)
                 continue
             self._running += 1
+            self._changing += wanted.token is not None
             job = _Job(wanted, time.monotonic())
             threading.Thread(
                 target=self._lane, args=(job,), name=f"lane-{self._host.name}", daemon=True
             ).start()
+
+    def _next(self) -> int | None:
+        """Find what begins now; whoever only looks never waits for what takes minutes."""
+        if self._running > LANES:
+            return None
+        for at, message in enumerate(self._waiting):
+            changes = isinstance(message, dict) and "token" in message
+            if not changes or self._changing < LANES:
+                return at
+        return None
 
     def _lane(self, job: _Job) -> None:
         record = recorder.recorder(job.request, self._invoke)
@@ -254,6 +269,7 @@ class Session:
         while self._finished:
             job = self._finished.popleft()
             self._running -= 1
+            self._changing -= job.request.token is not None
             if self._killed:
                 raise _Ended
             answer = job.answer or {}

@@ -5,8 +5,10 @@ Source: docs/architecture.md, "The laboratory".
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import importlib
+import sqlite3
 from collections.abc import Mapping
 
 from ec2gw.lab import binding
@@ -14,7 +16,7 @@ from ec2gw.lab.agent.host import CmdletError, Invoked
 from ec2gw.lab.cmdlets import faults
 from ec2gw.lab.cmdlets.objects import time
 from ec2gw.lab.cmdlets.shell import CMDLETS, Shell
-from ec2gw.lab.world import World, paths
+from ec2gw.lab.world import World, consoles, paths
 from ec2gw.lab.world.session import Session
 
 for _room in (
@@ -35,6 +37,7 @@ for _room in (
     "cim",
     "files",
     "copies",
+    "consoles",
     "transfers",
 ):
     importlib.import_module(f"ec2gw.lab.cmdlets.{_room}")
@@ -153,6 +156,19 @@ class LabMachine:
             session.machine.injected = [each for each in waiting if each.times > 0]
             session.put_machine()
             return one.what
+
+    def agents(self, alive: int) -> None:
+        # A laboratory that ends kills its agents when the world may be closed already.
+        with (
+            contextlib.suppress(sqlite3.ProgrammingError),
+            self._world.changing(self._name) as session,
+        ):
+            machine = session.machine
+            at_home = not self._root or self._root.lower() == machine.root.lower()
+            if at_home and machine.agents != alive:
+                consoles.settle(session)
+                machine.agents = alive
+                session.put_machine()
 
     # -- the journal, a file below the root like any other
 

@@ -27,6 +27,14 @@ class Step:
 
 
 @dataclass
+class Said:
+    """What a guest writes to its serial console at a time."""
+
+    at: float
+    text: str
+
+
+@dataclass
 class Guest:
     """How the operating system inside behaves; tests set it per VM."""
 
@@ -40,6 +48,10 @@ class Guest:
     reports_addresses: bool = True
     vss: bool = True
     """Whether it can hold its file systems still for a production checkpoint."""
+    says: str = "Linux version 6.1.0-cloud-amd64\r\nCommand line: console=ttyS0,115200\r\n"
+    """What it writes to its serial console when it begins to boot."""
+    says_up: str = "\r\nlogin: "
+    """And when it is up."""
 
 
 @dataclass
@@ -164,6 +176,8 @@ class Vm:
     release_seconds: float = 0.0
     guest_os: str = ""
     """What it was started from: `linux`, `windows` or nothing that boots."""
+    said: list[Said] = field(default_factory=list)
+    """What it has written to its console, or will, and nobody has read or missed yet."""
     guest: Guest = field(default_factory=Guest)
     addresses: dict[str, list[str]] = field(default_factory=dict)
     """What the guest reports per adapter id, where a test has said so."""
@@ -326,6 +340,13 @@ class Machine:
     merges: list[Merge] = field(default_factory=list)
     makings: list[Making] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
+    agents: int = 0
+    """How many agents live: they read consoles."""
+    watched: list[str] = field(default_factory=list)
+    """The consoles that are to be read, by the names of their pipes."""
+    reader_version: str = ""
+    """Of the task that reads consoles; empty: there is none."""
+    reader_running: bool = False
     injected: list[Injected] = field(default_factory=list)
 
 

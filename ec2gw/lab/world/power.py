@@ -8,7 +8,7 @@ Source: the table of states in docs/laboratory.md (Hyper-V's VMState, Msvm_Shutd
 
 from __future__ import annotations
 
-from ec2gw.lab.world.model import Step, Vm
+from ec2gw.lab.world.model import Said, Step, Vm
 
 AT_REST = frozenset({"Off", "Saved"})
 """States without a worker process: no memory, no open files."""
@@ -21,6 +21,8 @@ TURNING_OFF_SECONDS = 0.4
 RESET_SECONDS = 0.3
 SAVING_SECONDS = 1.5
 PAUSING_SECONDS = 0.2
+_SAID = 64
+"""So many pieces of a console wait to be read or missed."""
 RELEASE_SECONDS = 0.8
 """How long the files of a VM stay open after it reads Off."""
 
@@ -93,8 +95,16 @@ def _boot(vm: Vm, at: float, pace: float, boots: bool) -> None:
     vm.heartbeat_at = vm.addresses_at = None
     if boots and vm.guest.boots:
         vm.heartbeat_at = at + vm.guest.boot_seconds * pace
+        say(vm, at, vm.guest.says)
+        say(vm, vm.heartbeat_at, vm.guest.says_up)
         if vm.guest.reports_addresses:
             vm.addresses_at = vm.heartbeat_at + vm.guest.addresses_seconds * pace
+
+
+def say(vm: Vm, at: float, text: str) -> None:
+    """Write to the first COM port, if it is tied to a pipe; what was to come does not."""
+    if text and vm.com_ports and vm.com_ports[0]:
+        vm.said = [*[one for one in vm.said if one.at < at][-_SAID:], Said(at, text)]
 
 
 def turn_off(vm: Vm, now: float, pace: float) -> None:

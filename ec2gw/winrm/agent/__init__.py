@@ -15,10 +15,12 @@ import hashlib
 import importlib.resources
 import re
 
+from translators.hyperv import tasks
+
 PROGRAM = r"C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe"
 """In full: without a cmd shell nothing on the host searches PATH."""
 
-_INCLUDED = ("files.ps1", "transfer.ps1", "identity.ps1")
+_INCLUDED = ("files.ps1", "transfer.ps1", "identity.ps1", "console.ps1")
 _INDENT = re.compile(r"^ +")
 _COMMENT = re.compile(r"(?:^|\s+)#(?: [^'\"]*|)$|^\s*#.*$")
 """One behind code too, if it has no quotes: a # in a text has its end behind it."""
@@ -28,7 +30,7 @@ _COMMENT = re.compile(r"(?:^|\s+)#(?: [^'\"]*|)$|^\s*#.*$")
 def text() -> str:
     """The agent as it is sent and runs: `agent.ps1` with the others in their places.
 
-    Comments stay here, and of each indent all but a blank: the whole goes with one Send. It is not
+    Comments stay here, and of each indent all but a blank: two Sends carry the whole. It is not
     packed: what unpacks a text and runs it is what virus scanners look for.
     """
     whole = _source("agent.ps1")
@@ -72,4 +74,6 @@ def arguments() -> tuple[str, ...]:
 
 
 def _source(name: str) -> str:
-    return importlib.resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    text = importlib.resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+    # A host runs it as a task, too, from a file of its own.
+    return text.replace("# Read-Consoles stands here.\n", tasks.console_function())

@@ -247,6 +247,8 @@ $library = {
     # transfer.ps1 stands here.
 
     # identity.ps1 stands here.
+
+    # console.ps1 stands here.
 }
 
 # ---- frames: RS, length and digest of the body, body = base64 of gzip of JSON, LF. ASCII only, whatever the code page.
@@ -369,6 +371,15 @@ function Receive-Request($Request) {
     $null = $shell.AddCommand('Invoke-Calls').AddParameter('Calls', $calls.Value).AddParameter('Allowed', $allowed).AddParameter('Paths', $paths)
     $running.Add([pscustomobject]@{ Id = $id; Token = $token; Shell = $shell; Handle = $shell.BeginInvoke(); Since = [System.Diagnostics.Stopwatch]::StartNew() })
 }
+# Which of those that wait begins now. Plans with a token have all lanes but one: whoever only looks never waits for what takes minutes.
+function Find-Next {
+    if ($running.Count -gt $Lanes) { return -1 }
+    $changing = @(foreach ($job in $running) { if ($job.Token) { $job } }).Count
+    for ($at = 0; $at -lt $waiting.Count; $at++) {
+        if ($changing -lt $Lanes -or $waiting[$at] -isnot [pscustomobject] -or $null -eq $waiting[$at].PSObject.Properties['token']) { return $at }
+    }
+    -1
+}
 function Complete-Lanes {
     foreach ($job in @($running.ToArray())) {
         if (-not $job.Handle.IsCompleted) { continue }
@@ -381,6 +392,9 @@ function Complete-Lanes {
         Send-Frame $answer
     }
 }
+
+# ---- consoles: what reads them beside the lanes
+# Read-Consoles stands here.
 
 # ---- start, loop, end
 $seen = New-Knowledge                                       # an object, since `$script:` in a block that a loader runs is the loader's scope
@@ -402,7 +416,7 @@ try {
     if ($setup.modules -isnot [array]) { throw [System.FormatException]::new('not a list: modules') }
     $allowed = ConvertTo-Table $setup.allowed
     $paths = ConvertTo-Table $setup.paths
-    $own = @('Complete-File', 'Compress-Journal', 'Get-FileState', 'Get-Transfer', 'Move-File', 'New-Folder', 'Remove-Transfer', 'Remove-Tree', 'Set-VMIdentity', 'Start-DiskCopy', 'Start-Transfer', 'Test-Root', 'Write-FileChunk')
+    $own = @('Complete-File', 'Compress-Journal', 'Get-Console', 'Get-ConsoleReader', 'Get-FileState', 'Get-Thumbnail', 'Get-Transfer', 'Move-File', 'New-Folder', 'Remove-Transfer', 'Remove-Tree', 'Set-VMIdentity', 'Start-ConsoleReader', 'Start-DiskCopy', 'Start-Transfer', 'Stop-ConsoleReader', 'Test-Root', 'Watch-Console', 'Write-FileChunk')
     foreach ($do in $allowed.get_Keys()) { if ($do -clike 'Agent\*' -and $own -cnotcontains $do.Substring(6)) { throw [System.FormatException]::new("no function of ours: $do") } }
     foreach ($do in $paths.get_Keys()) { if (-not $allowed.ContainsKey($do) -or -not $paths[$do].IsSubsetOf($allowed[$do])) { throw [System.FormatException]::new("a path of what is not allowed: $do") } }
     $AgentRoot = $setup.root
@@ -416,11 +430,11 @@ try {
     $state.Variables.Add([System.Management.Automation.Runspaces.SessionStateVariableEntry]::new('AgentRoot', $AgentRoot, ''))
     $state.Variables.Add([System.Management.Automation.Runspaces.SessionStateVariableEntry]::new('AgentOwner', $AgentOwner, ''))
     $inside = @('ConvertTo-Argument', 'ConvertTo-Text', 'Get-Flat', 'Get-Failure', 'Test-Place', 'Test-NoPlace', 'Test-Call', 'Invoke-Calls', 'Get-Fact', 'Get-Digest', 'Add-Digest', 'New-Knowledge', 'Read-Lines', 'Open-Alone', 'Use-Lock', 'Test-Alive')
-    $inside += @('Stop-Call', 'Use-Disk', 'Get-Owner', 'Get-Place', 'Move-Over', 'Get-Sha256', 'Remove-Entry', 'Get-TaskPlace', 'Get-TaskFile', 'Get-EmbeddedText', 'Edit-VMSetting')
+    $inside += @('Stop-Call', 'Use-Disk', 'Get-Owner', 'Get-Place', 'Move-Over', 'Get-Sha256', 'Remove-Entry', 'Get-TaskPlace', 'Get-TaskFile', 'Get-EmbeddedText', 'Edit-VMSetting', 'Get-ConsolePlace', 'Test-ConsoleName', 'Remove-ConsoleTask')
     foreach ($name in $inside + $own) {
         $state.Commands.Add([System.Management.Automation.Runspaces.SessionStateFunctionEntry]::new($name, (Get-Item "function:$name").ScriptBlock.ToString()))
     }
-    $pool = [System.Management.Automation.Runspaces.RunspaceFactory]::CreateRunspacePool(1, $Lanes, $state, $Host)
+    $pool = [System.Management.Automation.Runspaces.RunspaceFactory]::CreateRunspacePool(1, $Lanes + 1, $state, $Host)
     $pool.Open()
     $shell = [powershell]::Create()
     $shell.RunspacePool = $pool
@@ -431,7 +445,7 @@ catch {
     Send-Frame ([ordered]@{ bad = 'setup'; why = $_.Exception.Message })
     [System.Environment]::Exit(1)
 }
-$running = [System.Collections.Generic.List[object]]::new(); $waiting = [System.Collections.Generic.Queue[object]]::new()
+$running = [System.Collections.Generic.List[object]]::new(); $waiting = [System.Collections.Generic.List[object]]::new()
 $sum = [System.Security.Cryptography.SHA256]::Create()
 Send-Frame ([ordered]@{
         hello = 1; version = $PSVersionTable.PSVersion.ToString(); mode = $ExecutionContext.SessionState.LanguageMode.ToString(); epoch = $seen.epoch
@@ -439,6 +453,14 @@ Send-Frame ([ordered]@{
         agent = [System.BitConverter]::ToString($sum.ComputeHash([System.Text.Encoding]::UTF8.GetBytes($Text))).Replace('-', '').ToLowerInvariant()
         limits = [ordered]@{ line = $MaxLine; text = $MaxText; lanes = $Lanes; silence = $Silence }; damaged = $seen.damaged; journal = $seen.name
     })
+# The consoles of VMs are read beside the lanes, for as long as this process lives: by a runspace that knows nothing of frames, and that nobody waits for.
+$beside = [System.Management.Automation.Runspaces.InitialSessionState]::CreateDefault()
+$beside.Commands.Add([System.Management.Automation.Runspaces.SessionStateFunctionEntry]::new('Read-Consoles', (Get-Item 'function:Read-Consoles').ScriptBlock.ToString()))
+$watchers = [System.Management.Automation.Runspaces.RunspaceFactory]::CreateRunspacePool(1, 1, $beside, $Host)
+$watchers.Open()
+$watcher = [powershell]::Create()
+$watcher.RunspacePool = $watchers
+$null = $watcher.AddCommand('Read-Consoles').AddParameter('Folder', [System.IO.Path]::Combine($AgentRoot, 'console')).BeginInvoke()
 $next = $Reader.ReadLineAsync()
 $looked = [System.Diagnostics.Stopwatch]::StartNew(); $heard = [System.Diagnostics.Stopwatch]::StartNew()
 while ($true) {
@@ -455,14 +477,14 @@ while ($true) {
                 $request = ConvertFrom-Frame $line
                 $told = [ordered]@{ id = $null; bad = 'request' }
                 if ($request -is [pscustomobject] -and $request.PSObject.Properties['id']) { $told.id = $request.id }
-                $waiting.Enqueue($request)
+                $waiting.Add($request)
             }
             catch { $told.why = $_.Exception.Message; if ($told.bad -ceq 'frame' -and $seen.frame) { $told.digest = $seen.frame }; Send-Frame $told }
         }
     }
     Complete-Lanes
-    while ($waiting.Count -and $running.Count -lt $Lanes) {
-        $request = $waiting.Dequeue(); $told = [ordered]@{ id = $null; bad = 'request' }
+    while (($at = Find-Next) -ge 0) {
+        $request = $waiting[$at]; $waiting.RemoveAt($at); $told = [ordered]@{ id = $null; bad = 'request' }
         try { if ($request -is [pscustomobject] -and $request.PSObject.Properties['id']) { $told.id = $request.id }; Receive-Request $request }
         catch { $told.why = $_.Exception.Message; Send-Frame $told }
     }
