@@ -169,7 +169,7 @@ class Door:
             raise _Refused(HTTPStatus.BAD_REQUEST)
         token = tokens.make(self._token_key, caller.id, self._clock() + seconds)
         hops = int(caller.options["HttpPutResponseHopLimit"]) + self._routers
-        echoed = (_TTL.decode(), str(seconds))
+        echoed = ("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", str(seconds))
         return Reply(200, token.encode(), headers=(echoed,), hop_limit=min(hops, 255))
 
     def _check_token(self, request: Request, caller: Caller) -> None:

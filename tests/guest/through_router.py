@@ -1,0 +1,78 @@
+"""Run in networks made for it: the service on 169.254.169.254, a router, and a guest behind it.
+
+`python -m tests.guest.through_router NAMESPACE`; the argument is the guest's network. Fails with a
+text where a token comes further, or less far, than its hop limit says.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from state import models, triggers
+from state.store import Store
+from tests import rows
+from tests.guest import imds
+
+ADDRESS = "10.9.0.5"
+_ASK = """
+import http.client, sys
+c = http.client.HTTPConnection("169.254.169.254", int(sys.argv[1]), timeout=2)
+try:
+    c.request("GET", "/latest/meta-data/local-ipv4")
+    answer = c.getresponse()
+    print(answer.status, answer.read().decode(), end=" ")
+    c.request("PUT", "/latest/api/token", headers={"X-aws-ec2-metadata-token-ttl-seconds": "60"})
+    print(c.getresponse().status)
+except TimeoutError:
+    print("nothing")
+"""
+
+
+def ask(namespace: str, port: int) -> str:
+    return subprocess.run(
+        ["ip", "netns", "exec", namespace, sys.executable, "-c", _ASK, str(port)],
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=20,
+    ).stdout.strip()
+
+
+def main(namespace: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "state.sqlite3"
+        engine = sa.create_engine(f"sqlite:///{path}")
+        with engine.begin() as connection:
+            models.Base.metadata.create_all(connection)
+            for statement in triggers.statements():
+                connection.exec_driver_sql(statement)
+        engine.dispose()
+        store = Store(path)
+        try:
+            store.write(
+                lambda session: (
+                    imds.instance(
+                        session,
+                        rows.ground(session),
+                        ADDRESS,
+                        imds.network(session, "behind", "10.9.0.0/24"),
+                    ).id
+                )
+            )
+            with imds.Imds(store, host="169.254.169.254") as served:
+                told = ask(namespace, served.port)
+                assert told == f"200 {ADDRESS} nothing", told
+            with imds.Imds(store, host="169.254.169.254", routers=1) as served:
+                told = ask(namespace, served.port)
+                assert told == f"200 {ADDRESS} 200", told
+        finally:
+            store.close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
