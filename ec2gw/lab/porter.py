@@ -1,7 +1,9 @@
 """Does what the simulated hosts' scheduled tasks do: HTTPS to the depot, in pieces, pinned.
 
 A disk of the laboratory is a record and a few bytes: that is what travels, and what its length and
-digest are of. The tasks are kept in the world, so they go on after a restart of the laboratory.
+digest are of. A real file, that the gateway was given from outside, becomes such a record where it
+arrives: what it says of itself as a VHDX, else its first bytes. The tasks are kept in the world, so
+they go on after a restart of the laboratory.
 
 Source: RFC 9110 (ranges); `ec2gw/winrm/agent/transfer.ps1`, which does the same on real hosts.
 """
@@ -16,19 +18,25 @@ import hmac
 import http.client
 import json
 import ssl
+import tempfile
 import threading
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any
+from typing import Any, BinaryIO
 
-from ec2gw.lab.world import World, model, paths
+from ec2gw.lab.world import World, model, paths, vhdx
+from ec2gw.lab.world.session import ADMINISTRATORS, Session
 
 PIECE_BYTES = 64 * 1024
+LARGE_PIECE_BYTES = 8 * 1024**2
+KEPT_BYTES = 64 * 1024**2
+"""Of a larger file the bytes are not kept in the world: fetching it is begun anew."""
 _AT_ONCE = 4
 _POLL_SECONDS = 0.1
 _SILENT_SECONDS = 20.0
 _LENGTH = "X-Ec2gw-Length"
+_RECORD = b'{"content": '
 
 
 class _Failed(Exception):
@@ -83,20 +91,28 @@ class Porter:
         with contextlib.suppress(_Stopped):
             self._note(host, task, **changes)
 
-    def _note(self, host: str, task: model.Task, **changes: Any) -> None:
-        """Write how far it is.
+    def _note(
+        self,
+        host: str,
+        task: model.Task,
+        write: Callable[[Session], None] | None = None,
+        **changes: Any,
+    ) -> None:
+        """Write how far it is, together with what it has done.
 
         :raises _Stopped:
         """
         with self._world.changing(host) as session:
             for one in session.machine.tasks:
                 if (one.name, one.generation) == (task.name, task.generation):
-                    for name, value in changes.items():
-                        setattr(one, name, value)
-                    session.put_machine()
                     break
             else:
                 raise _Stopped
+            if write is not None:
+                write(session)
+            for name, value in changes.items():
+                setattr(one, name, value)
+            session.put_machine()
         if self._stopping.is_set():
             raise _Stopped
 
@@ -116,24 +132,36 @@ class Porter:
             self._note(host, task, done=here)
 
     def _receive(self, host: str, task: model.Task) -> None:
+        total = task.length or 0
+        with tempfile.TemporaryFile() as whole:
+            here = self._here(host, task, whole)
+            digest = hashlib.sha256()
+            whole.seek(0)
+            while piece := whole.read(PIECE_BYTES):
+                digest.update(piece)
+            while here < total:
+                most = PIECE_BYTES if total <= KEPT_BYTES else LARGE_PIECE_BYTES
+                asked = {"Range": f"bytes={here}-"}
+                status, _, body = _ask(task, "GET", asked, most=most)
+                if status != 206 or not body:
+                    raise _Failed(f"GET: {status}")
+                whole.write(body)
+                digest.update(body)
+                self._note(host, task, _part(task, here, body), done=here + len(body))
+                here += len(body)
+            if digest.hexdigest() != task.sha256:
+                self._note(host, task, _drop(task.path + ".part"))
+                raise _Failed("its digest is another one")
+            self._note(host, task, _made(task, whole, total))
+
+    def _here(self, host: str, task: model.Task, whole: BinaryIO) -> int:
+        """Go on from what is kept of an earlier try; of a large file nothing is."""
         part = task.path + ".part"
         with self._world.reading(host) as session:
-            found = session.content(part) if session.file(part) else b""
-        total = task.length or 0
-        while len(found) < total:
-            status, _, body = _ask(task, "GET", {"Range": f"bytes={len(found)}-"}, most=PIECE_BYTES)
-            if status != 206 or not body:
-                raise _Failed(f"GET: {status}")
-            with self._world.changing(host) as session:
-                session.make_folders(paths.parent(part))
-                session.write_chunk(part, len(found), body)
-            found += body
-            self._note(host, task, done=len(found))
-        if hashlib.sha256(found).hexdigest() != task.sha256:
-            with self._world.changing(host) as session:
-                session.drop_file(part)
-            raise _Failed("its digest is another one")
-        self._unpack(host, task.path, found)
+            kept = (task.length or 0) <= KEPT_BYTES and session.file(part) is not None
+            found = session.content(part) if kept else b""
+        whole.write(found)
+        return len(found)
 
     def _pack(self, host: str, path: str) -> bytes:
         with self._world.reading(host) as session:
@@ -147,14 +175,97 @@ class Porter:
         document = {"file": record, "content": base64.b64encode(content).decode()}
         return json.dumps(document, sort_keys=True).encode()
 
-    def _unpack(self, host: str, path: str, payload: bytes) -> None:
-        document = json.loads(payload)
-        file = model.decode(model.File, document["file"])
-        with self._world.changing(host) as session:
-            session.drop_file(path + ".part")
-            if file.vhd is None:
-                session.write_chunk(path, 0, base64.b64decode(document["content"]))
-            session.put_file(dataclasses.replace(file, path=paths.canonical(path)))
+
+def _drop(path: str) -> Callable[[Session], None]:
+    def write(session: Session) -> None:
+        if session.file(path) is not None:
+            session.drop_file(path)
+
+    return write
+
+
+def _part(task: model.Task, offset: int, body: bytes) -> Callable[[Session], None]:
+    """What there is of the file so far; the bytes of a large one are not kept."""
+    path = task.path + ".part"
+
+    def write(session: Session) -> None:
+        if len(body) > session.free_disk():
+            raise _Failed("there is not enough space on the disk")
+        session.make_folders(paths.parent(path))
+        if (task.length or 0) <= KEPT_BYTES:
+            session.write_chunk(path, offset, body)
+        else:
+            _put(session, path, offset + len(body), None)
+
+    return write
+
+
+def _made(task: model.Task, whole: BinaryIO, total: int) -> Callable[[Session], None]:
+    """The file under its own name: the record that it is, or what a real file says of itself."""
+    record = _record(whole, total)
+    vhd = _told(whole, total) if record is None else None
+    whole.seek(0)
+    head = whole.read(PIECE_BYTES)
+
+    def write(session: Session) -> None:
+        _drop(task.path + ".part")(session)
+        if record is None:
+            session.write_chunk(task.path, 0, head)
+            _put(session, task.path, total, vhd)
+            return
+        file, content = record
+        if file.vhd is None:
+            session.write_chunk(task.path, 0, content)
+        session.put_file(dataclasses.replace(file, path=paths.canonical(task.path)))
+
+    return write
+
+
+def _put(session: Session, path: str, size: int, vhd: model.Vhd | None) -> None:
+    session.put_file(
+        model.File(
+            paths.canonical(path),
+            False,
+            ADMINISTRATORS,
+            size=size,
+            created_at=session.now,
+            changed_at=session.now,
+            vhd=vhd,
+        )
+    )
+
+
+def _record(whole: BinaryIO, total: int) -> tuple[model.File, bytes] | None:
+    """What another host of the laboratory sent; None for anything else."""
+    whole.seek(0)
+    if total > KEPT_BYTES or whole.read(len(_RECORD)) != _RECORD:
+        return None
+    whole.seek(0)
+    try:
+        document = json.loads(whole.read())
+    except ValueError:
+        return None
+    file: model.File = model.decode(model.File, document["file"])
+    return file, base64.b64decode(document["content"])
+
+
+def _told(whole: BinaryIO, total: int) -> model.Vhd | None:
+    """What a real file says of itself; who starts from it is taken for a Linux."""
+    try:
+        found = vhdx.read(whole, total)
+    except (vhdx.Foreign, vhdx.Damaged):
+        return None
+    return model.Vhd(
+        format="VHDX",
+        type=found.type,
+        size=found.size,
+        identifier=found.identifier,
+        block_size=found.block_size,
+        logical_sector=found.logical_sector,
+        physical_sector=found.physical_sector,
+        guest="linux" if found.generations else "",
+        generations=found.generations,
+    )
 
 
 def _ask(

@@ -79,6 +79,9 @@ def get_transfer(shell: Shell) -> Sequence[Live]:
 def remove_transfer(shell: Shell) -> Sequence[Live]:
     with shell.changing() as session:
         name = shell.text("Name")
+        for one in session.machine.tasks:
+            if (one.name, one.direction) == (name, "Receive") and session.file(f"{one.path}.part"):
+                session.drop_file(f"{one.path}.part")
         session.machine.tasks = [one for one in session.machine.tasks if one.name != name]
         session.put_machine()
     return []

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from ec2gw.lab.cmdlets import faults
 from ec2gw.lab.cmdlets.objects import Live, named
 from ec2gw.lab.cmdlets.shell import Shell, cmdlet
-from ec2gw.lab.world import disks, model, paths
+from ec2gw.lab.world import disks, model, paths, vhdx
 from ec2gw.lab.world.session import ADMINISTRATORS, Session
 
 MIB = 1024**2
@@ -62,6 +62,9 @@ def _found(shell: Shell, session: Session, path: str) -> tuple[model.File, model
     if file is None:
         text = f"'{path}' was not found"
         raise faults.operation_failed(shell.activity, text, faults.FILE_NOT_FOUND, path)
+    if file.vhd is None and session.head(path).startswith(vhdx.IDENTIFIER):
+        text = f"'{path}': the file or directory is corrupted and unreadable"
+        raise faults.operation_failed(shell.activity, text, faults.CORRUPT, path)
     if file.vhd is None:
         text = f"'{path}' is no virtual hard disk."
         raise faults.invalid_parameter(shell.activity, text, path)

@@ -286,6 +286,11 @@ class Session:
             found[offset : offset + len(data)] = data
         return bytes(found[: file.size])
 
+    def head(self, path: str) -> bytes:
+        """The first piece of what is kept of a file."""
+        kept = next(iter(self._store.chunks(self.name, path)), (0, b""))
+        return kept[1] if kept[0] == 0 else b""
+
     def digest(self, path: str) -> str:
         return hashlib.sha256(self.content(path)).hexdigest()
 
