@@ -119,8 +119,8 @@ def basic(time: dt.datetime) -> str:
     return time.strftime("%Y%m%dT%H%M%SZ")
 
 
-def _mismatch(service: str, message: str, *, told: bool = False) -> Ec2Error:
+def _mismatch(service: str, sentence: str, *, told: bool = False) -> Ec2Error:
     """`told`: EC2 too says more than that the credentials are wrong."""
     if service != "ec2":
-        return Ec2Error("SignatureDoesNotMatch", message, 403)
-    return Ec2Error("AuthFailure", message, 401) if told else errors.auth_failure()
+        return Ec2Error("SignatureDoesNotMatch", sentence, 403)
+    return Ec2Error("AuthFailure", sentence, 401) if told else errors.auth_failure()

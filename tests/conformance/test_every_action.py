@@ -15,7 +15,7 @@ from botocore import xform_name
 
 from ec2gw.wire import model
 from tests.conformance.asked import EC2, PREFIXES, World
-from tests.conformance.test_errors import CODES
+from tests.truth.catalogue import CODES
 from translators.ec2.nothing.asking import Nothing
 from translators.registry import ACTIONS
 

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from botocore import xform_name
 
 from tests.conformance.asked import EC2, World
-from tests.conformance.test_errors import CODES
+from tests.truth.catalogue import CODES
 from translators import listing
 from translators.ec2.nothing.asking import Nothing
 from translators.registry import ACTIONS
