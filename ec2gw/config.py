@@ -25,6 +25,7 @@ from typing import Any, Final, Literal
 from ec2gw import typed
 from ec2gw.auth.origins import is_loopback
 from ec2gw.typed import Invalid
+from translators.guests import policy
 from translators.settings import Guest, InstanceType, Settings
 
 __all__ = [
@@ -406,8 +407,7 @@ def _check(config: Config, where: str) -> None:
 
 
 def _check_guests(config: Config, where: str) -> None:
-    eject = config.settings.guest.eject_seed_after
-    if eject not in ("never", "first-heartbeat") and not re.fullmatch("[0-9]{1,9}", eject):
+    if not policy.is_time_to_eject(config.settings.guest.eject_seed_after):
         raise Invalid(
             f"{where}: guest.eject_seed_after has to be seconds as a text, first-heartbeat or never"
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import rich.console
@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ec2gw.auth import accounts
-from ec2gw.cli import importing, snapshot
+from ec2gw.cli import image_guests, importing, snapshot
 from ec2gw.cli.host import address_of
 from ec2gw.cli.opening import Failed, configured, data_option, opened
 from state import ids, models
@@ -44,6 +44,7 @@ def image() -> None:
 
 
 image.add_command(importing.import_)
+image.add_command(image_guests.set_)
 
 
 @image.command()
@@ -58,6 +59,7 @@ image.add_command(importing.import_)
 @click.option("--private", is_flag=True, help="For the default account alone.")
 @click.option("--region", default=zones.ANY, help="Default: every region.")
 @click.option("--no-check", is_flag=True, help="Ask no host; needs --size-gib.")
+@image_guests.guest_options
 @data_option
 def add(
     file_name: str,
@@ -71,6 +73,7 @@ def add(
     private: bool,
     region: str,
     no_check: bool,
+    guest: dict[str, Any],
     data: Path | None,
     file: Path | None,
 ) -> None:
@@ -125,6 +128,7 @@ def add(
             snapshot_id=disk.id,
             snapshot_key=disk.key,
             created_at=now,
+            guest=guest,
         )
         session.add(made)
         return made.id

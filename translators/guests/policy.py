@@ -6,6 +6,7 @@ Source: docs/guests.md; conf/ec2gw.example.toml.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
@@ -24,6 +25,11 @@ def datasource(guest: Guest, platform: str | None) -> Datasource | None:
     if guest.seed == "auto":
         return "configdrive" if platform == "windows" else "nocloud"
     return None if guest.seed == "none" else guest.seed
+
+
+def is_time_to_eject(text: str) -> bool:
+    """Tell whether `eject_seed_after` may be that."""
+    return re.fullmatch(r"never|first-heartbeat|[0-9]{1,9}", text) is not None
 
 
 def eject_after_seconds(guest: Guest, *, has_password: bool) -> float | None:

@@ -74,6 +74,7 @@ def copy_image(ctx: Context, request: CopyImageRequestTypeDef) -> Result:
         size_gib=source.size_gib,
         snapshot_id=root.id,
         snapshot_key=root.key,
+        guest=dict(source.guest),
         ena_support=source.ena_support,
         volume_type=source.volume_type,
         iops=source.iops,

@@ -113,6 +113,7 @@ def create_image(ctx: Context, request: CreateImageRequestTypeDef) -> Result:
         size_gib=root.size_gib,
         snapshot_id=rows[list(taken).index(instance.root_device_name)].id,
         snapshot_key=root.snapshot_key,
+        guest=dict(source.guest),
         ena_support=source.ena_support,
         volume_type=root.volume_type,
         iops=root.iops,

@@ -10,7 +10,7 @@ Source: EC2 API Reference, RegisterImage.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
@@ -42,6 +42,7 @@ class _Source:
     architecture: str
     platform: str | None = None
     secure_boot_template: str | None = None
+    guest: Mapping[str, Any] = field(default_factory=dict)
 
     def boots(self, generation: int) -> bool:
         return not self.file_name or names.boots(self.file_name, generation)
@@ -94,6 +95,7 @@ def register_image(ctx: Context, request: RegisterImageRequestTypeDef) -> Result
         size_gib=root.size_gib,
         snapshot_id=source.snapshot_id,
         snapshot_key=source.snapshot_key,
+        guest=dict(source.guest),
         ena_support=request.get("EnaSupport", True),
         volume_type=root.volume_type,
         iops=root.iops,
@@ -183,6 +185,7 @@ def _of_snapshot(ctx: Context, found: Any) -> _Source:
         known.architecture,
         known.platform,
         known.secure_boot_template,
+        known.guest,
     )
 
 
