@@ -289,7 +289,7 @@ def test_china_has_a_domain_of_its_own() -> None:
 def test_cloudbase_init_finds_name_key_and_user_data_in_openstacks_form() -> None:
     shown = openstack.tree(FACTS)
 
-    assert text(shown, "") == "meta_data.json\npassword\nuser_data"
+    assert text(shown, "") == "meta_data.json\nnetwork_data.json\npassword\nuser_data"
     assert shown["meta_data.json"].content_type == "application/json"
     assert json.loads(text(shown, "meta_data.json")) == {
         "uuid": "i-0123456789abcdef0",
@@ -297,10 +297,12 @@ def test_cloudbase_init_finds_name_key_and_user_data_in_openstacks_form() -> Non
         "hostname": "ip-10-20-0-4.eu-central-1.compute.internal",
         "availability_zone": "eu-central-1a",
         "launch_index": 2,
-        "meta": {},
-        "public_keys": {"my key": f"{KEY} my key\n"},
-        "keys": [{"name": "my key", "type": "ssh", "data": f"{KEY} my key\n"}],
+        "project_id": "123456789012",
+        "public_keys": {"my key": f"{KEY} my key"},
     }
+    assert shown["network_data.json"].content_type == "application/json"
+    [network] = json.loads(text(shown, "network_data.json"))["networks"]
+    assert (network["ip_address"], network["netmask"]) == ("10.20.0.4", "255.255.240.0")
     assert shown["user_data"] == tree.Answer(b"#!/bin/sh\n\xff\x00", "application/octet-stream")
 
 
@@ -314,4 +316,4 @@ def test_without_key_and_user_data_openstacks_tree_names_none() -> None:
     shown = openstack.tree(BARE)
 
     assert "user_data" not in shown
-    assert not {"public_keys", "keys"} & set(json.loads(text(shown, "meta_data.json")))
+    assert "public_keys" not in json.loads(text(shown, "meta_data.json"))

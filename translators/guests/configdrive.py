@@ -21,19 +21,20 @@ _LATEST: Final = "openstack/latest"
 
 def files(facts: Facts, settings: Settings) -> dict[str, bytes]:
     """The drive's files by path; with the administrator's password where the gateway makes it."""
-    written = {
-        "meta_data.json": _written(_meta_data(facts, settings)),
-        "network_data.json": _written(_network_data(facts)),
+    made = {
+        "meta_data.json": written(meta_data(facts, passwords.on_disc(facts, settings))),
+        "network_data.json": written(network_data(facts)),
     }
     if facts.platform != "windows":
-        written["user_data"] = nocloud.user_data(facts)
-        written["vendor_data.json"] = _written({"cloud-init": nocloud.VENDOR_DATA})
+        made["user_data"] = nocloud.user_data(facts)
+        made["vendor_data.json"] = written({"cloud-init": nocloud.VENDOR_DATA})
     elif facts.user_data is not None:
-        written["user_data"] = facts.user_data  # nothing on Windows decodes it again
-    return {f"{_LATEST}/{name}": content for name, content in written.items()}
+        made["user_data"] = facts.user_data  # nothing on Windows decodes it again
+    return {f"{_LATEST}/{name}": content for name, content in made.items()}
 
 
-def _meta_data(facts: Facts, settings: Settings) -> dict[str, Any]:
+def meta_data(facts: Facts, password: str | None) -> dict[str, Any]:
+    """What OpenStack calls meta data; `password` is the administrator's, if we make it."""
     content: dict[str, Any] = {
         # Both take it for the instance's id; OpenStack's are UUIDs, nobody asks for one.
         "uuid": facts.id,
@@ -45,12 +46,13 @@ def _meta_data(facts: Facts, settings: Settings) -> dict[str, Any]:
     }
     if keys := nocloud.authorized_keys(facts):
         content["public_keys"] = keys
-    if (password := passwords.on_disc(facts, settings)) is not None:
+    if password is not None:
         content["meta"] = {"admin_pass": password}
     return content
 
 
-def _network_data(facts: Facts) -> dict[str, Any]:
+def network_data(facts: Facts) -> dict[str, Any]:
+    """The guest's adapters with their addresses, as OpenStack writes them."""
     return {
         "links": [
             {
@@ -97,5 +99,5 @@ def _link(interface: Interface) -> str:
     return f"Ethernet{interface.device_index}"
 
 
-def _written(content: Mapping[str, Any]) -> bytes:
+def written(content: Mapping[str, Any]) -> bytes:
     return json.dumps(content, indent=1).encode("ascii") + b"\n"
