@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ec2gw import config
+from ec2gw.cli import consoles, signing_in
 from ec2gw.cli import drain as draining
-from ec2gw.cli import signing_in
 from ec2gw.cli.opening import Failed, configured, data_option, opened, opened_for_hosts
 from state import models, recovering
 
@@ -133,13 +133,28 @@ def check(name: str, data: Path | None, file: Path | None) -> int:
             _tell_recovery(session)
             row = find(session, name)
             switches = sorted({switch for switch, _vlan in networks_of(session, resolved, row)})
-            address, root = address_of(row, vault), row.root
-        steps = probe.probe(address, root, switches=switches)
+            address, root, reader = address_of(row, vault), row.root, consoles.is_read(row)
+        steps = probe.probe(address, root, switches=switches, reader=reader)
     table = rich.table.Table("step", "", "found", "what to do")
     for step in steps:
         table.add_row(step.name, "ok" if step.ok else "FAILS", step.found, step.advice)
     rich.console.Console().print(table)
     return 0 if all(step.ok for step in steps) else 1
+
+
+@host.command("console")
+@click.argument("name")
+@click.argument("wanted", type=click.Choice(["on", "off"]))
+@data_option
+def console_(name: str, wanted: str, data: Path | None, file: Path | None) -> None:
+    """Have a host's consoles read while the service is away, too: by a scheduled task there.
+
+    Without it what guests write is lost while no agent of ours runs on the host.
+    """
+    resolved = configured(file, data=str(data.absolute()) if data else None)
+    with opened(resolved) as (store, _):
+        store.write(lambda session: consoles.turn(find(session, name), wanted == "on"))
+    click.echo(f"console reader {wanted}, within seconds; now: ec2gw host check {name}")
 
 
 @host.command()
@@ -253,7 +268,9 @@ def undrain(name: str, data: Path | None, file: Path | None) -> None:
 @click.option("--lost", is_flag=True, help="It is gone for good, with all instances on it.")
 @data_option
 def remove(name: str, lost: bool, data: Path | None, file: Path | None) -> None:
-    """Give a host up that has no instances and volumes left; nothing on it is changed.
+    """Give a host up that has no instances and volumes left.
+
+    Nothing on it is changed, but that its console reader is removed, if it has one.
 
     With --lost its instances end as terminated, and its volumes are shown to be in error. A host
     that answers is not lost.
@@ -266,6 +283,7 @@ def remove(name: str, lost: bool, data: Path | None, file: Path | None) -> None:
     resolved = configured(file, data=str(data.absolute()) if data else None)
     ended: list[str] = []
     lost_volumes: list[str] = []
+    reads: list[tuple[Any, str]] = []
 
     def work(session: Session) -> None:
         row = find(session, name)
@@ -290,12 +308,16 @@ def remove(name: str, lost: bool, data: Path | None, file: Path | None) -> None:
             raise Failed(f"{name} has {volumes} volumes: delete them first")
         imports.lost(session, row.key, dt.datetime.now(dt.UTC))
         draining.end(session, row, dt.datetime.now(dt.UTC))
+        if consoles.forget(row) and not lost:
+            reads.append((address_of(row, vault), row.root))
         row.state, row.recovering = "removed", False
         row.secret = None
 
-    with opened(resolved) as (store, _):
+    with opened(resolved) as (store, vault):
         store.write(work)
-    click.echo(f"removed {name}")
+        click.echo(f"removed {name}")
+        for address, root in reads:  # the service has let go of it: it does not come back
+            click.echo(consoles.take_away(address, root))
     for instance in ended:
         click.echo(f"ended {instance}")
     for volume in lost_volumes:

@@ -18,7 +18,7 @@ from typing import Final
 
 from sqlalchemy.orm import Session
 
-from ec2gw.engine import hand, lock, recovery, standing
+from ec2gw.engine import consoles, hand, lock, recovery, standing
 from state import models, recovering, store
 from translators import driven
 from translators.ec2.instances import findings, strays, surveys
@@ -153,8 +153,11 @@ class Driver:
             daemon=True,
         )
         watch.start()
+        read = consoles.Consoles(
+            self._given.state, link, self.host_key, self.host_name, self._stopping
+        )
         try:
-            self._hand_out(worker, deposed, ours)
+            self._hand_out(worker, read, deposed, ours)
         finally:
             deposed.set()
             self._survey_bell.set()
@@ -165,8 +168,13 @@ class Driver:
     # -- work
 
     def _hand_out(
-        self, worker: hand.Hand, deposed: threading.Event, ours: standing.Standing
+        self,
+        worker: hand.Hand,
+        read: consoles.Consoles,
+        deposed: threading.Event,
+        ours: standing.Standing,
     ) -> None:
+        telling: Future[None] | None = None
         busy: dict[hand.Which, _Busy] = {}
         later: dict[hand.Which, tuple[float, int]] = {}
         with (
@@ -178,6 +186,9 @@ class Driver:
                 if self._collect(busy, later, deposed):
                     ours.changed.set()
                 due = self._due() if ours.confirmed.is_set() else {}
+                free = telling is None or telling.done()
+                if free and ours.confirmed.is_set() and read.is_behind():
+                    telling = eyes.submit(read.tell)
                 wait = _POLL_SECONDS
                 for which in later.keys() - due.keys():
                     del later[which]

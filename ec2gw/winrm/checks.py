@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ec2gw.winrm import reply
-from translators.hyperv import host, host_checks
+from translators.hyperv import console, host, host_checks, tasks
 
 CLOCK_SECONDS = 60
 _DEADLINE_SECONDS = 30.0
@@ -20,6 +20,7 @@ _GIB = 1024**3
 _LOWEST_FREE_GIB = 10
 
 NAMES = ("PowerShell", "Hyper-V module", "rights", "clock", "root folder", "switches")
+READER = "console reader"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +38,13 @@ def skipped(names: Sequence[str]) -> list[Step]:
     return [Step(name, None, "not tried") for name in names]
 
 
-def check(link: host.Host, hello: reply.Hello, switches: Sequence[str] = ()) -> list[Step]:
+def check(
+    link: host.Host, hello: reply.Hello, switches: Sequence[str] = (), *, reader: bool = False
+) -> list[Step]:
     """Take all steps in order; after a failure the rest is not tried.
 
-    `switches` are those that configured networks need on this host.
+    `switches` are those that configured networks need on this host; `reader`: whether consoles are
+    to be read there by a task of our own.
     """
     steps: list[Step] = []
     takes: tuple[Callable[[], Step], ...] = (
@@ -51,7 +55,10 @@ def check(link: host.Host, hello: reply.Hello, switches: Sequence[str] = ()) -> 
         lambda: _root(link),
         lambda: _switches(link, switches),
     )
-    for name, take in zip(NAMES, takes, strict=True):
+    names: tuple[str, ...] = NAMES
+    if reader:
+        takes, names = (*takes, lambda: _reader(link)), (*names, READER)
+    for name, take in zip(names, takes, strict=True):
         try:
             step = take()
         except host.Failed as error:
@@ -63,7 +70,7 @@ def check(link: host.Host, hello: reply.Hello, switches: Sequence[str] = ()) -> 
         steps.append(step)
         if not step.ok:
             break
-    return steps + skipped(NAMES[len(steps) :])
+    return steps + skipped(names[len(steps) :])
 
 
 _ADVICE = {
@@ -78,6 +85,10 @@ _ADVICE = {
     ),
     "clock": "Let host and gateway follow the same time source: w32tm /resync on the host.",
     "root folder": "The account needs full control of it, on a local NTFS or ReFS volume.",
+    READER: (
+        "The service makes the task within seconds, if its account may make scheduled tasks;"
+        " ec2gw host console NAME off gives it up."
+    ),
     "switches": "Make one: New-VMSwitch -Name NAME -NetAdapterName ADAPTER.",
 }
 
@@ -135,6 +146,19 @@ def _root(link: host.Host) -> Step:
     if free_gib < _LOWEST_FREE_GIB:
         return Step(name, False, found, f"Free at least {_LOWEST_FREE_GIB} GiB.")
     return Step(name, True, found)
+
+
+def _reader(link: host.Host) -> Step:
+    answer = link.run(console.reader(), deadline_seconds=_DEADLINE_SECONDS)
+    found = console.read_reader(answer)
+    if found is None:
+        return Step(READER, False, "there is no such task", _ADVICE[READER])
+    version = f"version {found.version}"
+    if not found.running:
+        return Step(READER, False, f"{version}, which does not run", _ADVICE[READER])
+    if found.version != tasks.console_version():
+        return Step(READER, False, f"{version}, which is not this release's", _ADVICE[READER])
+    return Step(READER, True, f"{version} runs")
 
 
 def _switches(link: host.Host, wanted: Sequence[str]) -> Step:

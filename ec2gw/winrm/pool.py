@@ -209,12 +209,12 @@ class HostLink(Host):
             raise host.Unreachable("no agent")
         return self._hello
 
-    def check(self, switches: Sequence[str] = ()) -> list[checks.Step]:
+    def check(self, switches: Sequence[str] = (), *, reader: bool = False) -> list[checks.Step]:
         """Say step by step, from PowerShell to the switches, what holds on the host.
 
         :raises HostError: there is no agent to ask
         """
-        return checks.check(self, self.connect(), switches)
+        return checks.check(self, self.connect(), switches, reader=reader)
 
     def close(self) -> None:
         """End all workers and threads; who still waits is told at once. Takes seconds at most."""

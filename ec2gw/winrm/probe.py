@@ -26,10 +26,12 @@ def probe(
     root: str,
     *,
     switches: Sequence[str] = (),
+    reader: bool = False,
     limits: timing.Timing | None = None,
 ) -> list[Step]:
     """Take every step in order; after a failure the rest is not tried.
 
+    `reader`: whether consoles are to be read there by a task of our own.
     Nothing is changed there, but that an agent which starts makes its folder and journal.
     """
     bounds = limits or timing.Timing()
@@ -44,13 +46,12 @@ def probe(
         steps.append(take())
         if not steps[-1].ok:
             return steps + checks.skipped(_WAY[len(steps) :] + checks.NAMES)
-    return steps + _inside(address, root, switches, bounds)
+    return steps + _inside(address, root, switches, reader, bounds)
 
 
-def _inside(
-    address: endpoint.HostAddress, root: str, switches: Sequence[str], limits: timing.Timing
-) -> list[Step]:
-    link = pool.HostLink(
+def link_to(address: endpoint.HostAddress, root: str, limits: timing.Timing) -> pool.HostLink:
+    """Make a link that may only look."""
+    return pool.HostLink(
         address,
         root=root,
         modules=allowed.MODULES,
@@ -59,9 +60,18 @@ def _inside(
         epoch=None,
         limits=limits,
     )
-    with contextlib.closing(link):
+
+
+def _inside(
+    address: endpoint.HostAddress,
+    root: str,
+    switches: Sequence[str],
+    reader: bool,
+    limits: timing.Timing,
+) -> list[Step]:
+    with contextlib.closing(link_to(address, root, limits)) as link:
         try:
-            return link.check(switches)
+            return link.check(switches, reader=reader)
         except host.HostError as error:
             why = str(link.cause or error)
             advice = (
