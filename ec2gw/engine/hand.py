@@ -35,6 +35,8 @@ _CHANGE_SECONDS: Final = 120.0
 _LATER: Final = 1.0
 _NOT_UNDERSTOOD_SECONDS: Final = 5.0
 _REMEMBERED: Final = 10_000
+_MOST_WARNINGS: Final = 10
+_LONGEST_WARNING: Final = 300
 Which = tuple[str, int]
 """A kind's name and the key of a row of it."""
 _UNHEARD: Final = port.HostFault(id="Unheard", category="NotSpecified")
@@ -217,6 +219,10 @@ class Hand:
             self._note(kind, intent, token, plan.purpose, intent.now, ran=None, error=error)
         else:
             self._log("plan-done", intent, purpose=plan.purpose, ms=answer.elapsed_ms)
+            for told in answer.warnings[:_MOST_WARNINGS]:
+                self._log(
+                    "host-warned", intent, purpose=plan.purpose, warning=told[:_LONGEST_WARNING]
+                )
             self._note(kind, intent, token, plan.purpose, intent.now, ran=True, answer=answer)
         return None
 

@@ -15,6 +15,7 @@ from typing import Final, Literal
 
 from translators.hyperv import file, vm
 from translators.hyperv.drive import Place
+from translators.hyperv.file import FileState
 from translators.hyperv.host import Answer, Argument, Call, Flat, Path, Plan, Ref
 
 _PLACES: Final = {1: Place("IDE", 0, number=1), 2: Place("SCSI", 63)}
@@ -31,11 +32,11 @@ class Drive:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """What a look found: the VM, its DVD drives, and whether the disc's file is there."""
+    """What a look found: the VM, its DVD drives, and the disc's file with its digest."""
 
     vm: vm.Vm
     drives: tuple[Drive, ...]
-    exists: bool
+    file: FileState | None
 
     def holding(self, root: str, name: str) -> Drive | None:
         """The drive that our disc is in."""
@@ -68,7 +69,7 @@ def look(vm_id: str, name: str) -> Plan:
         (
             Call("Hyper-V\\Get-VM", {"Id": vm_id}, keep="vm", take=vm.VM_PROPERTIES),
             Call("Hyper-V\\Get-VMDvdDrive", {"VM": Ref("vm")}, keep="drives", take=take),
-            *file.look(path(name)).calls,
+            *file.look(path(name), digest=True).calls,
         ),
     )
 
@@ -78,7 +79,7 @@ def seen(answer: Answer) -> Sight:
     return Sight(
         vm.read(answer.results["vm"][0]),
         tuple(_drive(row) for row in answer.results["drives"]),
-        file.seen(answer) is not None,
+        file.seen(answer),
     )
 
 

@@ -69,6 +69,8 @@ class Sight:
 
     vms: tuple[Vm, ...]
     folder_exists: bool
+    disc_exists: bool = False
+    """Looked for only where its folder stays."""
     was_reset: bool = False
     """Its guest has rebooted since that was asked for; looked for only where it is in doubt."""
 

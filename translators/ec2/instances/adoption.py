@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from state import models
 from translators import port_rules, registry
-from translators.ec2.instances import block_devices
+from translators.ec2.instances import block_devices, seed_rows
 from translators.ec2.instances.cards import Card
 from translators.hyperv import vm
 from translators.settings import Settings
@@ -108,6 +108,7 @@ def adopt(
             changed_at=now,
         )
     )
+    session.add(seed_rows.adopted(instance.key, now))
     session.flush()
     return instance
 

@@ -24,7 +24,14 @@ from state.models import (
     Vpc,
 )
 from translators import errors, listing, port_rules
-from translators.ec2.instances import instance_errors, placement, refusals, requested, targets
+from translators.ec2.instances import (
+    instance_errors,
+    placement,
+    refusals,
+    requested,
+    seed_rows,
+    targets,
+)
 from translators.ec2.instances.describe import ONE
 from translators.registry import Context, Result, action
 from translators.settings import MIB
@@ -185,6 +192,12 @@ def _type(ctx: Context, row: Any, name: str) -> Mapping[str, object]:
     }
 
 
+def _user_data(ctx: Context, row: Any, value: bytes | None) -> Mapping[str, object]:
+    if value != row.user_data:
+        seed_rows.outdate(ctx.session, row, ctx.settings, ctx.now)
+    return {"user_data": value}
+
+
 def _ena_support(value: bool) -> bool:
     """It is on for every instance, and cannot be turned off."""
     if not value:
@@ -299,7 +312,7 @@ _ATTRIBUTES: Final[Mapping[str, _Attribute]] = {
     "userData": _Attribute(
         "UserData",
         requested.checked_user_data,
-        _to("user_data"),
+        _user_data,
         lambda text: requested.user_data(text) or b"",
         stopped=True,
     ),

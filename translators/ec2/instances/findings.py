@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from state import lifecycle, models, recovering
 from translators import port_rules
-from translators.ec2.instances import intents
+from translators.ec2.instances import intents, seed_rows
 from translators.ec2.instances.surveys import ONE_BOOT, Ended, Report, stands_here
 from translators.hyperv import vm
 from translators.hyperv.survey import Ending, Survey
@@ -56,6 +56,9 @@ def apply(
         _rename_boot(session, host_key, *report.renamed_boot)
     for key, one in report.looks.items():
         _note_look(session, host_key, key, one, survey, addresses, now)
+    for key, seconds in report.answered.items():
+        if _unmoved(session, host_key, key, report) is not None:
+            seed_rows.note_answer(session, key, seconds, now)
     findings: list[tuple[int, lifecycle.Found, tuple[str, str] | None]] = [
         *((one.key, *_meaning(session, one, endings, survey)) for one in report.ended),
         *((key, "host-restarted", None) for key in report.restarted),

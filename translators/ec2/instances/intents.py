@@ -6,7 +6,6 @@ Loads rows into an `Intent` and settles them; decides nothing (that is `steps`).
 from __future__ import annotations
 
 import datetime as dt
-import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, cast
@@ -15,17 +14,13 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from state import lifecycle, models, needs, recovering, storage
-from translators import driven, port_rules, snapshots, transfers, volume_types
-from translators.ec2.instances import cards, reboots, surveys
-from translators.hyperv import acl, drive, making, vm
-from translators.hyperv.host import Failed, Path, Unreachable
-from translators.settings import GIB, Settings
+from translators import driven, port_rules, snapshots, transfers
+from translators.ec2.instances import reboots, seed_rows, specs, surveys
+from translators.guests import facts
+from translators.hyperv import file, making, seed, vm
+from translators.hyperv.host import Failed, Unreachable
+from translators.settings import Settings
 from translators.steps import Rest
-
-_START_SPREAD_SECONDS: Final = 60
-"""After a host's restart VMs start spread over so long, not all at once."""
-_NOTED: Final = ("pending", "starting")
-"""Phases that write a VM's Notes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +40,10 @@ class Intent(driven.Intent):
     """Its disks are held still, or are to be: the VM is not removed meanwhile."""
     awaits_off: bool = False
     """They are to be while the VM is off: it is not started before."""
+    awaits_disc: bool = False
+    """What its disc says is not true any more: it is not started before another one is there."""
+    told: facts.Facts | None = None
+    """What the disc says that it is made with; None: it has none."""
 
 
 class Instances(driven.Kind[Intent]):
@@ -75,14 +74,16 @@ class Instances(driven.Kind[Intent]):
             if not vm.is_missing(failed.error.id):
                 raise Unreachable(f"look failed: {failed}") from failed
             found = ()
-        folder = True
+        folder, disc = True, False
         if intent.vm_id is None or not found:  # what was found by name may not be ours
             try:
                 answer = run(vm.look_at_folder(intent.id))
+                if intent.keeps_disk:
+                    disc = file.seen(run(seed.look_at_file(intent.id))) is not None
             except Failed as failed:
                 raise Unreachable(f"look at folder failed: {failed}") from failed
             folder = bool(answer.results["folder"])
-        return vm.Sight(found, folder, reboots.was_reset(intent, run))
+        return vm.Sight(found, folder, disc, reboots.was_reset(intent, run))
 
     def is_still(self, session: Session, intent: Intent) -> bool:
         instance = models.Instance
@@ -121,19 +122,11 @@ def load(session: Session, key: int, settings: Settings, now: dt.datetime) -> In
     host = session.get_one(models.Host, instance.host_key)
     image = session.get_one(models.Image, instance.image_key)
     deployment = session.scalars(sa.select(models.Deployment.id)).one()
-    interface = session.scalars(
-        sa.select(models.NetworkInterface)
-        .where(models.NetworkInterface.instance_key == key)
-        .order_by(models.NetworkInterface.device_index)
-        .limit(1)
-    ).one_or_none()
     volumes = session.scalars(
         sa.select(models.Volume)
         .where(models.Volume.instance_key == key, models.Volume.phase == "in-use")
         .order_by(models.Volume.key)
     ).all()
-    volume = next((one for one in volumes if one.location is None), None)
-    disk = session.get(models.Snapshot, image.snapshot_key) if image.snapshot_key else None
     return Intent(
         key=key,
         id=instance.id,
@@ -146,24 +139,9 @@ def load(session: Session, key: int, settings: Settings, now: dt.datetime) -> In
         root=host.root,
         deployment=deployment,
         vm_id=instance.vm_id,
-        spec=making.Spec(
-            name=instance.id,
-            generation=instance.vm_generation,
-            processors=instance.processors,
-            memory_bytes=instance.memory_bytes,
-            parent=Path(disk.file_name if disk else f"images/{image.file_name}"),
-            disk_bytes=_disk_bytes(volume, disk.size_gib if disk else image.size_gib),
-            secure_boot_template=image.secure_boot_template,
-            adapter=_adapter(session, interface, instance.phase),
-            notes=cards.notes(session, deployment, instance) if instance.phase in _NOTED else "",
-            start_delay_seconds=zlib.crc32(instance.id.encode()) % _START_SPREAD_SECONDS,
-            maximum_iops=_maximum_iops(volume) if volume else 0,
-            disks=tuple(
-                _extra(session, one, one.location)
-                for one in volumes
-                if one.location is not None and instance.phase == "pending"
-            ),
-        ),
+        spec=specs.build(session, instance, image, volumes, settings, deployment),
+        awaits_disc=instance.phase == "starting" and seed_rows.is_stale(session, instance),
+        told=specs.told(session, instance, settings),
         carried=_carried(session, instance, image, volumes),
         keeps_disk=instance.phase == "shutting-down" and _keeps_disk(session, instance),
         in_snapshot=needs.in_snapshot(session, key),
@@ -198,44 +176,6 @@ def _keeps_disk(session: Session, instance: models.Instance) -> bool:
     )
     query = sa.select(volume.key).where(sa.or_(mine, there), stays).limit(1)
     return session.scalar(query) is not None
-
-
-def _disk_bytes(volume: models.Volume | None, parent_gib: int) -> int | None:
-    if volume is None or volume.size_gib == parent_gib:
-        return None
-    return volume.size_gib * GIB
-
-
-def _maximum_iops(volume: models.Volume) -> int:
-    return volume_types.normalised_iops(
-        volume.type, volume.size_gib, volume.iops, volume.throughput
-    )
-
-
-def _extra(session: Session, volume: models.Volume, location: int) -> drive.Extra:
-    """A disk that the instance is launched with, beside its root disk."""
-    parent = session.get(models.Snapshot, volume.snapshot_key) if volume.snapshot_key else None
-    return drive.Extra(
-        drive.Disk(
-            Path(volume.file_name),
-            Path(parent.file_name) if parent else None,
-            _disk_bytes(volume, parent.size_gib if parent else 0),
-        ),
-        drive.Place("SCSI", location),
-        _maximum_iops(volume),
-    )
-
-
-def _adapter(
-    session: Session, interface: models.NetworkInterface | None, phase: lifecycle.Phase
-) -> making.Adapter:
-    if interface is None:  # already released: the VM is being removed and is not made again
-        return making.Adapter("", "", "", None, acl.DENY)
-    network = session.get_one(models.Network, interface.network_key)
-    rules = acl.DENY
-    if phase == "pending":  # in no other one an adapter is made
-        rules = acl.desired(port_rules.port(session, interface.key))
-    return making.Adapter(interface.id, interface.mac, network.switch, network.vlan, rules)
 
 
 def move(
@@ -318,7 +258,8 @@ def _release(session: Session, instance: models.Instance, now: dt.datetime) -> N
     instance.terminated_at = now
     release_interfaces(session, instance)
     _release_volumes(session, instance, now)
-    session.execute(sa.delete(models.Look).where(models.Look.instance_key == instance.key))
+    for table in (models.Look, models.Seed):
+        session.execute(sa.delete(table).where(table.instance_key == instance.key))
     _forget_work(session, models.Work.key == instance.key)
 
 
@@ -395,7 +336,8 @@ def _tell_peers(session: Session, instance: models.Instance, now: dt.datetime) -
 
 
 def _forget_work(session: Session, which: sa.ColumnElement[bool]) -> None:
-    session.execute(sa.delete(models.Work).where(models.Work.kind == "instance", which))
+    mine = models.Work.kind.in_(("instance", "seed"))
+    session.execute(sa.delete(models.Work).where(mine, which))
 
 
 def _forget_tags(session: Session, kind: str, keys: sa.Select[int]) -> None:

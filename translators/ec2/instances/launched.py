@@ -16,11 +16,19 @@ from state.models import (
     InterfaceRules,
     NetworkInterface,
     Reservation,
+    Seed,
     Tag,
     Volume,
 )
 from state.statements import Insertion
-from translators.ec2.instances import block_devices, password, placement, requested, views
+from translators.ec2.instances import (
+    block_devices,
+    password,
+    placement,
+    requested,
+    seed_rows,
+    views,
+)
 from translators.registry import Context, Result
 
 if TYPE_CHECKING:
@@ -32,6 +40,7 @@ _INTERFACES: Final = Insertion(NetworkInterface)
 _GROUPS: Final = Insertion(InterfaceGroup)
 _RULES: Final = Insertion(InterfaceRules)
 _VOLUMES: Final = Insertion(Volume)
+_SEEDS: Final = Insertion(Seed)
 _TAGS: Final = Insertion(Tag)
 
 
@@ -95,6 +104,9 @@ def write(ctx: Context, launch: requested.Launch, subject: Subject, place: Place
         for disk in disks
     ]
     volume_keys = _VOLUMES.run(session, volumes)
+    disc = seed_rows.of_launch(subject.image, subject.public_key, ctx.settings, ctx.now)
+    if disc is not None:
+        _SEEDS.run(session, [{"instance_key": key, **disc} for key in keys])
     made = {
         "instance": list(zip(keys, rows, strict=True)),
         "network-interface": list(zip(interface_keys, interfaces, strict=True)),

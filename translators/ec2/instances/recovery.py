@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from state import lifecycle, models, recovering, storage
 from translators import driven
-from translators.ec2.instances import adoption, cards, findings, intents, strays, surveys
+from translators.ec2.instances import adoption, cards, findings, intents, seed_rows, strays, surveys
 from translators.hyperv import vm
 from translators.hyperv.survey import Survey
 from translators.settings import Settings
@@ -233,6 +233,7 @@ def _raise_others(
             .where(table.generation < base, table.phase.not_in(working))
             .values(generation=base)
         )
+    seed_rows.distrust(session, base, now)
     # Rules may have changed after the copy: no port is believed to have what it had then.
     rules = models.InterfaceRules
     session.execute(

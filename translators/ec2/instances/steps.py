@@ -6,12 +6,14 @@ launch issues" for the reasons; Msvm_ShutdownComponent for what a guest answers.
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Final
 
 from state import lifecycle
 from translators.ec2.instances.findings import VANISHED
 from translators.ec2.instances.intents import Intent
-from translators.hyperv import making, vm
+from translators.guests import disc
+from translators.hyperv import making, seed, vm
 from translators.hyperv.host import Plan
 from translators.steps import Decision, Do, Elsewhere, Rest, Wait, step
 
@@ -47,7 +49,7 @@ def launch(intent: Intent, sight: vm.Sight) -> Decision:
     if mine is None and intent.carried == "failed":
         return Rest(*failure)
     if mine is None:
-        return _try(intent, making.create(intent.spec), failure)
+        return _try(intent, making.create(_with_disc(intent)), failure)
     if mine.notes == "":
         # Never finished, so it never ran: begin anew rather than guess what is missing.
         plan = vm.remove(mine.id) if mine.state in vm.OFF_STATES else vm.turn_off(mine.id)
@@ -71,6 +73,8 @@ def start(intent: Intent, sight: vm.Sight) -> Decision:
         return Rest("started", facts={"vm_id": mine.id})
     if mine.state in vm.OFF_STATES and intent.awaits_off:
         return _soon(intent)
+    if mine.state == "Off" and intent.awaits_disc:
+        return Wait(0.1)  # `seeds` puts it in
     if mine.state in vm.OFF_STATES:
         size = (intent.spec.processors, intent.spec.memory_bytes)
         ours = vm.owner(mine.notes) == (intent.deployment, intent.id)
@@ -146,14 +150,24 @@ def terminate(intent: Intent, sight: vm.Sight) -> Decision:
     left: Do | Rest | Wait = Rest("removed")
     if sight.folder_exists and not intent.keeps_disk:
         left = _try(intent, vm.sweep(intent.id))
+    elif sight.disc_exists:
+        left = _try(intent, seed.remove(intent.id))
     if intent.vm_id is None or _removed_by_us(intent) or isinstance(left, Wait):
         return left
     return Elsewhere(left)
 
 
+def _with_disc(intent: Intent) -> making.Spec:
+    """The disc is made where it is needed: a row is read more often than a VM is made."""
+    if intent.told is None:
+        return intent.spec
+    made = disc.make(intent.told, intent.settings)
+    return dataclasses.replace(intent.spec, disc=made.content if made else None)
+
+
 def _removed_by_us(intent: Intent) -> bool:
     """Whether the VM is not here because we took it away, as far as anybody knows."""
-    if intent.attempt is None or intent.attempt.purpose not in {"remove", "sweep"}:
+    if intent.attempt is None or intent.attempt.purpose not in {"remove", "sweep", "remove-disc"}:
         return False
     last = intent.tried.get("remove")
     return last is None or (last.ran is not False and last.error is None)

@@ -19,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from state import lifecycle, models
+from translators.ec2.instances import seed_rows
 from translators.hyperv import vm
 from translators.hyperv.survey import Survey
 from translators.settings import Settings
@@ -54,6 +55,9 @@ class Report:
     """Instances of other hosts, each with the VM of its GUID on this one."""
     arrived: bool = False
     """Some of them are to be followed here."""
+    answered: dict[int, float | None] = field(default_factory=dict)
+    """Guests that were heard for the first time since their disc is there: key -> how many seconds
+    that stays, None for good."""
     marks: dict[int, Mark] = field(default_factory=dict)
     """Rows as they were before the host was asked."""
     foreign_vms: int = 0
@@ -74,6 +78,7 @@ class Report:
             or self.running
             or self.vanished
             or self.arrived
+            or self.answered
             or self.renamed_boot
         )
 
@@ -138,6 +143,7 @@ class Watch:
         rows = _rows(session, self._host_key, list(seen))
         self._count_others(rows, survey, report)
         off, missed = set[int](), False
+        silent, heard = seed_rows.unanswered(session, self._host_key), list[int]()
         for row in rows:
             one = seen.get(row.vm_id) if row.vm_id else None
             if row.host_key != self._host_key:
@@ -159,6 +165,9 @@ class Watch:
                     self._explain(row, one, survey, report)
             elif one.state in vm.RUNNING_STATES and row.phase == "stopped":
                 report.running.append(row.key)
+            elif row.key in silent and (one.heartbeat or "").startswith("Ok"):
+                heard.append(row.key)
+        report.answered = seed_rows.lifetimes(session, heard, self._settings)
         report.unsettled = bool(off - self._off) or missed
         self._off = off
         return report
