@@ -46,6 +46,8 @@ _DRIVERS: Final[Mapping[str, str]] = {
     "vhd": "driver=vpc,force_size_calc=current_size",  # as Hyper-V reads it: not by geometry
     "vhdx": "driver=vhdx",
 }
+_FULL: Final = ("No space left", "File too large", "too large for file format")
+"""The last is what qemu says of any file that could not grow."""
 _CHECKED: Final = ("qcow2", "vmdk", "vhdx")
 
 Tick = Callable[[float | None], None]
@@ -273,7 +275,7 @@ def _run(
 
 
 def _failed(status: int, complaint: str) -> Refused:
-    if status == -signal.SIGXFSZ or "No space left" in complaint:
+    if status == -signal.SIGXFSZ or any(one in complaint for one in _FULL):
         return NoRoom("the gateway's disk is full: the disk does not fit there")
     if status == -signal.SIGXCPU:
         return Failed("it takes longer than any sound disk of its size")

@@ -65,20 +65,25 @@ def take_network() -> bool:
     return False
 
 
-def take_files(read: Iterable[str], write: Iterable[str], *, probe: bool = False) -> bool:
-    """Shut off all files but those; False where the kernel has no Landlock."""
+def can_take_files() -> int:
+    """Tell the version of the kernel's Landlock; less than 1 where there is none."""
     _libc.syscall.restype = ctypes.c_long
-    version = _libc.syscall(_LANDLOCK_CREATE, None, 0, _LANDLOCK_VERSION)
+    version: int = _libc.syscall(_LANDLOCK_CREATE, None, 0, _LANDLOCK_VERSION)
+    return version
+
+
+def take_files(program: str, read: Iterable[str], write: Iterable[str]) -> bool:
+    """Shut off all files but those; False where the kernel has no Landlock."""
+    version = can_take_files()
     if version < 1:
         return False
-    if probe:
-        return True
     everything = _ALL_BY_VERSION[min(version, 3)]
     wanted = ctypes.create_string_buffer(struct.pack("=Q", everything))
     rules = _libc.syscall(_LANDLOCK_CREATE, wanted, ctypes.c_size_t(8), 0)
     if rules < 0:
         return False
     allowed = [(path, _EXECUTE | _READ_FILE | _READ_FOLDER) for path in _PROGRAMS]
+    allowed += [(program, _EXECUTE | _READ_FILE)]
     allowed += [(path, _READ_FILE | _READ_FOLDER) for path in read]
     allowed += [("/dev/null", _READ_FILE | _WRITE_FILE)]
     allowed += [(path, everything & ~_EXECUTE) for path in write]
@@ -107,8 +112,7 @@ def _allow(rules: int, path: str, rights: int) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     if list(arguments) == ["--probe"]:
-        files = take_files((), (), probe=True)  # before there is nothing left to be seen
-        print(json.dumps({"network": take_network(), "files": files}))
+        print(json.dumps({"network": take_network(), "files": can_take_files() > 0}))
         return 0
     parent, told, program, *rest = arguments
     order = json.loads(told)
@@ -124,8 +128,10 @@ def main(arguments: Sequence[str]) -> int:
     if os.getppid() != int(parent):
         return 1
     _call("prctl", _PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    take_files([program, *order["read"]], order["write"])
-    os.execv(program, [program, *rest])
+    take_files(program, order["read"], order["write"])
+    for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores both, and it is inherited
+        signal.signal(number, signal.SIG_DFL)
+    os.execve(program, [program, *rest], {})
 
 
 if __name__ == "__main__":
