@@ -310,6 +310,7 @@ def _populate(cloud: InProcess) -> dict[str, str]:
     for _ in range(SIZE):
         for action, prefix in (("ImportImage", "import-ami"), ("ImportSnapshot", "import-snap")):
             named[prefix] = cloud.call(action, **MORE[action])["ImportTaskId"]
+    cloud.store.write(_plan_maintenance)
     named |= _make_group(cloud)
     named |= _make_volumes(cloud, named["i"])
     with cloud.store.read() as session:
@@ -322,6 +323,21 @@ def _populate(cloud: InProcess) -> dict[str, str]:
         for table, prefix in [*others, *((clone[0], clone[1]) for clone in _CLONED)]:
             named[prefix] = session.execute(_own(table).limit(1)).one().id
     return named
+
+
+def _plan_maintenance(session: Any) -> None:
+    """Plan something for the host of the first instance."""
+    first = sa.select(models.Instance.host_key).order_by(models.Instance.key).limit(1)
+    session.add(
+        models.HostEvent(
+            host_key=session.scalars(first).one(),
+            code="system-reboot",
+            description="new firmware",
+            not_before=NEXT_YEAR,
+            not_after=NEXT_YEAR + dt.timedelta(hours=1),
+            created_at=NOW,
+        )
+    )
 
 
 def _make_group(cloud: InProcess) -> dict[str, str]:
