@@ -77,6 +77,9 @@ def _install(tree: Path) -> None:
     _run(*inside, "update")
     _run(*inside, "install", *PACKAGES)
     _run("chroot", str(tree), "apt-get", "clean")
+    # cloud-init sets Debian's usual locale, which every published image has.
+    (tree / "etc/locale.gen").write_text("en_US.UTF-8 UTF-8\n")
+    _run("chroot", str(tree), "locale-gen")
     refuse.unlink()
     for one in configured.glob("*proxy*"):
         (tree / "etc/apt/apt.conf.d" / one.name).unlink()

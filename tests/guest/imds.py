@@ -238,6 +238,25 @@ class Scene:
     def options(self, instance_id: str, **options: Any) -> None:
         self.change(instance_id, metadata_options=options)
 
+    def tag(self, instance_id: str, tags: Mapping[str, str]) -> None:
+        row = self.row(instance_id)
+
+        def work(session: Session) -> None:
+            for key, value in tags.items():
+                session.add(
+                    models.Tag(
+                        resource_type="instance",
+                        resource_key=row.key,
+                        resource_id=row.id,
+                        account_key=row.account_key,
+                        region=row.region,
+                        key=key,
+                        value=value,
+                    )
+                )
+
+        self.store.write(work)
+
     def row(self, instance_id: str) -> models.Instance:
         with self.store.read() as session:
             row = session.scalars(

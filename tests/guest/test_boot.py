@@ -135,7 +135,7 @@ def given(gateway: Gateway, instance_id: str, folder: Path) -> tuple[Path, virtu
                     disc = folder / "seed.iso"
                     disc.write_bytes(session.content(drive.path))
                     uuid = vm.bios_guid.strip("{}").lower()
-                    return disc, virtual.Firmware(uuid, vm.bios_serial, vm.asset_tag)
+                    return disc, virtual.Firmware(uuid, vm.serial_number, vm.asset_tag)
     raise AssertionError(f"{instance_id} is on no host")
 
 

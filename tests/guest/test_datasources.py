@@ -184,7 +184,8 @@ def laid_out(content: bytes, names: Literal["rr_path", "joliet_path"], folder: P
     iso.close()
 
 
-TWO: Final = (told.interface(0), told.interface(1, prefix_length=24))
+TWO: Final = (told.interface(0, network="one"), told.interface(1, prefix_length=24))
+REACHED: Final = Settings(metadata_served=True, metadata_routes={"one": "10.20.0.5"})
 MACS: Final = [one.mac for one in TWO]
 SCRIPT: Final = b"#!/bin/sh\n\xff\n"
 
@@ -194,7 +195,7 @@ def test_cloud_init_takes_all_from_the_disc_that_it_would_take_from_ec2(
     tmp_path: Path, kind: Literal["nocloud", "configdrive"]
 ) -> None:
     facts = told.facts(user_data=SCRIPT, interfaces=TWO, guest=Guest(seed=kind))
-    made = disc.make(facts, Settings())
+    made = disc.make(facts, REACHED)
     assert made is not None
     seed = {"nocloud": "nocloud", "configdrive": "config_drive"}[kind]
     laid_out(made.content, "rr_path", tmp_path / "seed" / seed)
@@ -219,20 +220,35 @@ def test_cloud_init_takes_all_from_the_disc_that_it_would_take_from_ec2(
 
 
 CONFIGURED: Final = {
-    "eni": ("address 10.20.0.100/20", "10.20.0.1", "address 10.20.1.100/24", "10.1.2.53"),
+    "eni": (
+        "address 10.20.0.100/20",
+        "10.20.0.1",
+        "address 10.20.1.100/24",
+        "10.1.2.53",
+        "10.20.0.5",
+    ),
     "netplan": (
         "- 10.20.0.100/20",
         "macaddress: 02:00:00:00:00:01",
         "10.20.0.1\n",
+        "to: 169.254.169.254/32",
+        "via: 10.20.0.5",
         "- 10.1.2.53",
         "- eu-central-1.compute.internal",
         "- 10.20.1.100/24",
     ),
-    "networkd": ("Address=10.20.0.100/20", "Gateway=10.20.0.1", "DNS=10.1.1.53 10.1.2.53"),
+    "networkd": (
+        "Address=10.20.0.100/20",
+        "Gateway=10.20.0.1",
+        "DNS=10.1.1.53 10.1.2.53",
+        "Destination=169.254.169.254/32",
+        "Gateway=10.20.0.5",
+    ),
     "network_manager": (
         "address1=10.20.0.100/20",
         "mac-address=02:00:00:00:00:02",
         "dns=10.1.1.53;10.1.2.53;",
+        "=169.254.169.254/32,10.20.0.5",
     ),
     "sysconfig": (
         "IPADDR=10.20.0.100",
@@ -240,6 +256,8 @@ CONFIGURED: Final = {
         "GATEWAY=10.20.0.1",
         "HWADDR=02:00:00:00:00:02",
         "DNS2=10.1.2.53",
+        "ADDRESS0=169.254.169.254",
+        "GATEWAY0=10.20.0.5",
     ),
 }
 """What each system's configuration has to say, in its own words."""

@@ -237,22 +237,7 @@ def test_an_image_can_say_otherwise_than_the_deployment(scene: Scene) -> None:
 
 def test_tags_come_and_go_with_the_option_and_with_the_tags(imds: Imds, scene: Scene) -> None:
     path = "/latest/meta-data/tags/instance/Name"
-    instance = scene.row(scene.here)
-
-    def tag(session: Session) -> None:
-        session.add(
-            models.Tag(
-                resource_type="instance",
-                resource_key=instance.key,
-                resource_id=instance.id,
-                account_key=instance.account_key,
-                region=instance.region,
-                key="Name",
-                value="web",
-            )
-        )
-
-    scene.store.write(tag)
+    scene.tag(scene.here, {"Name": "web"})
     assert imds.ask(path).status == 404
     scene.options(scene.here, InstanceMetadataTags="enabled")
     wait_until(lambda: imds.ask(path).status == 200, SOON)
