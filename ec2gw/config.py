@@ -66,7 +66,7 @@ _NO_KEYS: Final = {
     "": ("tls", "settings", "network", "depot", "metadata", "intake"),
     "settings": (
         *("instance_types", "laboratory", "token_key", "password_key", "depot"),
-        *("guest", "metadata_served", "import_prefixes"),
+        *("guest", "metadata_served", "metadata_routes", "import_prefixes"),
     ),
 }
 """Members that are tables of their own, or that the service finds out by itself."""
@@ -95,6 +95,8 @@ class Network:
     router: str | None = None
     dns: tuple[str, ...] = ()
     reserved: tuple[str, ...] = ()
+    metadata_via: str | None = None
+    """Through which address of it guests reach 169.254.169.254; None: through the router."""
 
     @property
     def region(self) -> str:
@@ -241,6 +243,7 @@ def from_document(
         own = typed.build(InstanceType, entry, where, "instance_type")
         instance_types[own.name] = own
     rest.setdefault("data", str(default_data(environ)))
+    networks = tuple(typed.build(Network, entry, where, "network") for entry in lists["network"])
     fixed = {
         "settings": typed.build(
             Settings,
@@ -252,18 +255,27 @@ def from_document(
                 "instance_types": MappingProxyType(instance_types),
                 "guest": guest,
                 "metadata_served": "metadata" in made,
+                "metadata_routes": _metadata_routes(made.get("metadata"), networks),
                 "import_prefixes": made["intake"].prefixes if "intake" in made else (),
             },
         ),
-        "network": tuple(
-            typed.build(Network, entry, where, "network") for entry in lists["network"]
-        ),
+        "network": networks,
         **made,
     }
     beside = ("settings", *_TABLES, "network", "instance_type")
     config = typed.build(Config, rest, where, hidden=_NO_KEYS[""], fixed=fixed, beside=beside)
     _check(config, where)
     return config
+
+
+def _metadata_routes(metadata: Metadata | None, networks: Collection[Network]) -> Mapping[str, str]:
+    if metadata is None:
+        return {}
+    return {
+        one.name: one.metadata_via
+        for one in networks
+        if one.metadata_via and (not metadata.networks or one.name in metadata.networks)
+    }
 
 
 def save(config: Config) -> Path:
@@ -449,6 +461,8 @@ def _check_network(network: Network, where: str) -> None:
         raise Invalid(f"{here}: cidr has to be between /16 and /28, as subnets are")
     _addresses((network.router,) if network.router else (), f"{here}: router", inside)
     _addresses(network.dns, f"{here}: dns", None)
+    via = (network.metadata_via,) if network.metadata_via else ()
+    _addresses(via, f"{here}: metadata_via", inside)
     for reserved in network.reserved:
         first, last = _addresses((reserved.split("-") * 2)[:2], f"{here}: reserved", inside)
         if reserved.count("-") > 1 or first > last:

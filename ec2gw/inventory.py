@@ -280,7 +280,7 @@ def _network_row(network: Network) -> models.Network:
         cidr=network.cidr,
         router=network.router,
         dns=list(network.dns),
-        reserved=list(network.reserved),
+        reserved=[*network.reserved, *([network.metadata_via] if network.metadata_via else [])],
     )
 
 

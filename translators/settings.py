@@ -77,6 +77,8 @@ class Settings:
     guest: Guest = field(default_factory=Guest)
     metadata_served: bool = False
     """Whether the gateway itself answers at 169.254.169.254."""
+    metadata_routes: Mapping[str, str] = field(default_factory=dict)
+    """Through which address it is reached, by the name of the network; elsewhere by the router."""
     import_prefixes: tuple[str, ...] = ()
     """What the URL of a disk to be imported begins with; nothing else is fetched for anybody."""
     depot: Depot | None = None

@@ -18,7 +18,7 @@ EXAMPLE = config.shipped("ec2gw.example.toml")
 NO_DEFAULT = {
     *("tls", "depot", "metadata", "network", "settings"),
     *("instance_types", "token_key", "password_key", "public_endpoint"),
-    *("intake", "import_prefixes", "metadata_served"),
+    *("intake", "import_prefixes", "metadata_served", "metadata_routes"),
 }
 NETWORK = {"name": "a", "zone": "eu-central-1a", "switch": "vm", "cidr": "10.0.0.0/20"}
 
@@ -87,6 +87,21 @@ def test_tls_files_are_looked_for_beside_the_file(tmp_path: Path) -> None:
     assert config.load(file, {}).tls == config.Tls(tmp_path / "c.pem", Path("/etc/k.pem"))
 
 
+def test_the_way_to_the_metadata_is_a_networks_and_only_where_it_is_served(tmp_path: Path) -> None:
+    networks = "".join(
+        f'[[network]]\nname = "{name}"\nzone = "eu-central-1{name}"\nswitch = "vm"\n'
+        f'cidr = "10.{number}.0.0/20"\nmetadata_via = "10.{number}.0.5"\n'
+        for number, name in enumerate("ab")
+    )
+    served = '[metadata]\nlisten = "127.0.0.1:80"\n'
+    for text, routes in (
+        (networks, {}),
+        (served + networks, {"a": "10.0.0.5", "b": "10.1.0.5"}),
+        (served + 'networks = ["b"]\n' + networks, {"b": "10.1.0.5"}),
+    ):
+        assert config.load(_write(tmp_path, text), {}).settings.metadata_routes == routes
+
+
 UNKNOWN = {
     'listn = "x"': "unknown key listn; did you mean listen?",
     "[settings]\nstop_deadline_second = 1": "did you mean settings.stop_deadline_seconds?",
@@ -144,6 +159,7 @@ WRONG_NETWORKS: dict[str, dict[str, Any]] = {
     "between /16 and /28": {"cidr": "10.0.0.0/8"},
     "router: 10.1.0.1 is not in": {"router": "10.1.0.1"},
     "dns: ": {"dns": ["dns.example"]},
+    "metadata_via: ": {"metadata_via": "10.1.0.5"},
     "dns has to be a list of texts": {"dns": "10.0.0.2"},
     "reserved: 10.1.0.1 is not in": {"reserved": ["10.1.0.1"]},
     "no range of them": {"reserved": ["10.0.0.9-10.0.0.1"]},

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from tests import told
 from translators.guests import disc, nocloud, passwords
+from translators.guests.facts import Interface
 from translators.settings import Guest, Settings
 
 Names = Literal["rr_path", "joliet_path", "iso_path"]
@@ -216,6 +217,28 @@ def test_addresses_are_static_and_known_by_mac_and_the_first_interface_has_the_r
     }
 
 
+def test_the_way_to_the_metadata_is_told_where_the_router_does_not_know_it() -> None:
+    known = Settings(metadata_served=True, metadata_routes={"one": "10.20.0.5"})
+    near, far = (told.interface(0, network=name) for name in ("one", "other"))
+
+    def ways(imds: bool, interface: Interface) -> Any:
+        said = []
+        for form in (Guest(imds=imds), Guest(imds=imds, seed="configdrive")):
+            facts = told.facts(guest=form, interfaces=(interface,))
+            said.append(read(made(disc.make(facts, known)), LINUX))
+        linux, drive = said
+        [network] = json.loads(drive[f"{LATEST}/network_data.json"])["networks"]
+        [nic] = json.loads(linux["network-config"])["ethernets"].values()
+        return nic.get("routes", []), network["routes"][1:]
+
+    assert ways(True, near) == (
+        [{"to": "169.254.169.254/32", "via": "10.20.0.5"}],
+        [{"network": "169.254.169.254", "netmask": "255.255.255.255", "gateway": "10.20.0.5"}],
+    )
+    assert ways(True, far) == ([], [])
+    assert ways(False, near) == ([], [])
+
+
 def test_name_servers_are_told_only_where_there_are_some() -> None:
     alone = (told.interface(0, dns=()),)
     said = json.loads(nocloud_files(interfaces=alone)["network-config"])
@@ -235,7 +258,8 @@ def test_the_name_of_a_key_cannot_become_anything_but_its_comment() -> None:
 
 
 def test_what_readers_take_for_yaml_is_plain_text_of_lines() -> None:
-    for content in (nocloud.files(told.facts())[name] for name in ("meta-data", "network-config")):
+    files = nocloud.files(told.facts(), Settings())
+    for content in (files[name] for name in ("meta-data", "network-config")):
         assert content.isascii()
         assert b"\t" not in content
         assert content.endswith(b"\n")

@@ -23,7 +23,7 @@ def files(facts: Facts, settings: Settings) -> dict[str, bytes]:
     """The drive's files by path; with the administrator's password where the gateway makes it."""
     made = {
         "meta_data.json": written(meta_data(facts, passwords.on_disc(facts, settings))),
-        "network_data.json": written(network_data(facts)),
+        "network_data.json": written(network_data(facts, nocloud.metadata_via(facts, settings))),
     }
     if facts.platform != "windows":
         made["user_data"] = nocloud.user_data(facts)
@@ -51,8 +51,11 @@ def meta_data(facts: Facts, password: str | None) -> dict[str, Any]:
     return content
 
 
-def network_data(facts: Facts) -> dict[str, Any]:
-    """The guest's adapters with their addresses, as OpenStack writes them."""
+def network_data(facts: Facts, metadata_via: str | None = None) -> dict[str, Any]:
+    """The guest's adapters with their addresses, as OpenStack writes them.
+
+    `metadata_via` is the neighbour that the way to the metadata service goes through.
+    """
     return {
         "links": [
             {
@@ -64,14 +67,14 @@ def network_data(facts: Facts) -> dict[str, Any]:
             }
             for one in facts.interfaces
         ],
-        "networks": [_network(facts, one) for one in facts.interfaces],
+        "networks": [_network(facts, one, metadata_via) for one in facts.interfaces],
         # Name servers are told with the network: cloud-init gives these to every interface that
         # has no words of its own on names, and only to those.
         "services": [],
     }
 
 
-def _network(facts: Facts, interface: Interface) -> dict[str, Any]:
+def _network(facts: Facts, interface: Interface, metadata_via: str | None) -> dict[str, Any]:
     whole = ipaddress.IPv4Network(f"0.0.0.0/{interface.prefix_length}")
     content: dict[str, Any] = {
         "id": f"network{interface.device_index}",
@@ -85,13 +88,24 @@ def _network(facts: Facts, interface: Interface) -> dict[str, Any]:
     }
     if interface is not facts.interfaces[0]:
         return content  # one default route, one list of name servers, as on a NoCloud disc
-    content["routes"] = [{"network": "0.0.0.0", "netmask": "0.0.0.0", "gateway": interface.router}]
+    content["routes"] = [_route("0.0.0.0/0", interface.router)]
+    if metadata_via is not None:
+        content["routes"].append(_route(nocloud.METADATA, metadata_via))
     if interface.dns:
         content["services"] = [{"type": "dns", "address": one} for one in interface.dns]
         # The same for cloud-init, which does not look there.
         content["dns_nameservers"] = list(interface.dns)
         content["dns_search"] = [facts.domain]
     return content
+
+
+def _route(to: str, gateway: str) -> dict[str, str]:
+    network = ipaddress.IPv4Network(to)
+    return {
+        "network": str(network.network_address),
+        "netmask": str(network.netmask),
+        "gateway": gateway,
+    }
 
 
 def _link(interface: Interface) -> str:

@@ -42,7 +42,7 @@ def make(facts: Facts, settings: Settings) -> Disc | None:
     if form is None:
         return None
     if form == "nocloud":
-        return Disc(image(nocloud.LABEL, nocloud.files(facts)), has_password=False)
+        return Disc(image(nocloud.LABEL, nocloud.files(facts, settings)), has_password=False)
     return Disc(
         image(configdrive.LABEL, configdrive.files(facts, settings)),
         has_password=passwords.on_disc(facts, settings) is not None,

@@ -49,6 +49,8 @@ class Interface:
     prefix_length: int
     """Of the layer 2 that the guest is on: its neighbours, whatever subnets they are in."""
     dns: tuple[str, ...]
+    network: str = ""
+    """The name of that layer 2 in the configuration."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,6 +201,7 @@ def _interface(
         router=network.router or str(whole.network_address + 1),
         prefix_length=whole.prefixlen,
         dns=tuple(network.dns),
+        network=network.name,
     )
 
 

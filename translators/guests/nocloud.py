@@ -15,21 +15,23 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from translators.guests.facts import Facts, Interface
+from translators.settings import Settings
 
 LABEL: Final = "cidata"
+METADATA: Final = "169.254.169.254/32"
 
 VENDOR_DATA: Final = "#cloud-config\n" + json.dumps({"manage_etc_hosts": "localhost"}) + "\n"
 """The guest knows its own name where no name server does: `sudo` looks it up. Only that line of
 /etc/hosts is kept so; what users say wins."""
 
 
-def files(facts: Facts) -> dict[str, bytes]:
+def files(facts: Facts, settings: Settings) -> dict[str, bytes]:
     """The disc's files by name."""
     return {
         "meta-data": _written(_meta_data(facts)),
         "user-data": user_data(facts),
         "vendor-data": VENDOR_DATA.encode(),
-        "network-config": _written(_network_config(facts)),
+        "network-config": _written(_network_config(facts, settings)),
     }
 
 
@@ -53,6 +55,14 @@ def authorized_keys(facts: Facts) -> dict[str, str]:
     return {name or "key": f"{facts.public_key} {name}".rstrip()}
 
 
+def metadata_via(facts: Facts, settings: Settings) -> str | None:
+    """Through which neighbour the guest reaches its metadata; None: there is none, or its router.
+
+    A route without one, to a neighbour of its own, is in no words that all systems have.
+    """
+    return settings.metadata_routes.get(facts.interfaces[0].network) if facts.guest.imds else None
+
+
 def _meta_data(facts: Facts) -> dict[str, Any]:
     return {
         "instance-id": facts.id,
@@ -68,31 +78,33 @@ def _meta_data(facts: Facts) -> dict[str, Any]:
     }
 
 
-def _network_config(facts: Facts) -> dict[str, Any]:
+def _network_config(facts: Facts, settings: Settings) -> dict[str, Any]:
     return {
         "version": 2,
         "ethernets": {
             # Known by its MAC address; the name is what the guest's kernel gives most likely.
-            f"eth{number}": _ethernet(facts, one)
+            f"eth{number}": _ethernet(facts, settings, one)
             for number, one in enumerate(facts.interfaces)
         },
     }
 
 
-def _ethernet(facts: Facts, interface: Interface) -> dict[str, Any]:
-    settings: dict[str, Any] = {
+def _ethernet(facts: Facts, settings: Settings, interface: Interface) -> dict[str, Any]:
+    said: dict[str, Any] = {
         "match": {"macaddress": interface.mac},
         "dhcp4": False,
         "dhcp6": False,
         "addresses": [f"{interface.private_ip}/{interface.prefix_length}"],
     }
     if interface is not facts.interfaces[0]:
-        return settings  # one default route, one list of name servers: the primary interface's
+        return said  # one default route, one list of name servers: the primary interface's
     # As a route it would need a program, `route`, that not every image with ifupdown has.
-    settings["gateway4"] = interface.router
+    said["gateway4"] = interface.router
+    if (via := metadata_via(facts, settings)) is not None:
+        said["routes"] = [{"to": METADATA, "via": via}]
     if interface.dns:
-        settings["nameservers"] = {"addresses": list(interface.dns), "search": [facts.domain]}
-    return settings
+        said["nameservers"] = {"addresses": list(interface.dns), "search": [facts.domain]}
+    return said
 
 
 def _written(content: Mapping[str, Any]) -> bytes:
