@@ -345,7 +345,8 @@ def _answer(
         connection.request(
             "GET", url.target, headers={"User-Agent": "ec2gw", "Accept-Encoding": "identity"}
         )
-        yield connection.getresponse()
+        with contextlib.closing(connection.getresponse()) as answer:
+            yield answer
     finally:
         connection.close()
 
