@@ -5,6 +5,7 @@ Source: docs/decisions/0016-a-state-that-is-older-than-its-hosts.md, whose table
 
 from __future__ import annotations
 
+import base64
 import copy as copying
 import json
 import shutil
@@ -16,6 +17,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 
 from ec2gw.lab.console import Console
 from state import models, recovering
@@ -146,6 +149,27 @@ def test_instances_that_the_copy_does_not_know_are_adopted_and_can_be_terminated
     gateway.assert_exactly([*old, *young])
     gateway.done("TerminateInstances", "terminated", *old, *young)
     gateway.assert_exactly([])
+
+
+def test_an_adopted_windows_guest_s_password_is_told_again(gateway: Restored) -> None:
+    private = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    public = private.public_key().public_bytes(
+        serialization.Encoding.OpenSSH, serialization.PublicFormat.OpenSSH
+    )
+    gateway.ask("ImportKeyPair", KeyName="windows", PublicKeyMaterial=public)
+    image_id = gateway.image(
+        name="windows", platform="windows", file_name="ec2gw-lab-windows.vhdx", size_gib=30
+    )
+    copy = gateway.copy()
+    [young] = gateway.launched(ImageId=image_id, KeyName="windows")
+
+    def password() -> bytes:
+        sealed = gateway.ask("GetPasswordData", InstanceId=young)["PasswordData"]
+        return private.decrypt(base64.b64decode(sealed), padding.PKCS1v15())
+
+    before = password()
+    gateway.restart(copy)
+    assert password() == before
 
 
 def test_no_address_is_given_twice_after_a_restore(gateway: Restored) -> None:

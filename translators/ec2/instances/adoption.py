@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 
 from state import models
 from translators import port_rules, registry
-from translators.ec2.instances import block_devices, seed_rows
+from translators.ec2.instances import block_devices, password, seed_rows
 from translators.ec2.instances.cards import Card
 from translators.hyperv import vm
 from translators.settings import Settings
@@ -67,6 +67,7 @@ def adopt(
     make_room(subnet.network_key)
     _check_free(session, card, subnet.network_key)
     image = _image(session, account, card, now)
+    public_key = _public_key(session, account, card)
     owner = {"account_key": account.key, "region": card.region}
     instance = models.Instance(
         id=found.id,
@@ -91,6 +92,9 @@ def adopt(
         vm_generation=card.generation,
         vm_id=found.one.id,
         root_device_name=card.device,
+        options={"PublicKey": public_key} if public_key is not None else {},
+        # The same as its disc said: the password is made of the instance's id.
+        password_data=password.of_disc(settings, image, public_key, found.id),
     )
     session.add(instance)
     session.flush()
@@ -191,6 +195,15 @@ def _image(session: Session, account: models.Account, card: Card, now: dt.dateti
         session.add(image)
         session.flush()
     return image
+
+
+def _public_key(session: Session, account: models.Account, card: Card) -> str | None:
+    """The key pair of that name, if there is one still: it may be another one since."""
+    pair = models.KeyPair
+    query = sa.select(pair.public_key).where(
+        pair.account_key == account.key, pair.region == card.region, pair.name == card.key
+    )
+    return session.scalar(query)
 
 
 def _reservation(session: Session, name: str, owner: dict[str, Any]) -> int:

@@ -77,7 +77,9 @@ def write(ctx: Context, launch: requested.Launch, subject: Subject, place: Place
             "reservation_key": reservation_key,
             "launch_index": index,
             "host_key": host_key,
-            "password_data": password.of_launch(ctx, subject.image, subject.public_key, new_id),
+            "password_data": password.of_disc(
+                ctx.settings, subject.image, subject.public_key, new_id
+            ),
             **_instance(ctx, launch, subject, place.subnet),
         }
         for index, (new_id, host_key) in enumerate(zip(new_ids, place.hosts, strict=True))

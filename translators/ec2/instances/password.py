@@ -19,6 +19,7 @@ from translators import listing
 from translators.ec2.instances import describe, instance_errors
 from translators.guests import passwords, policy
 from translators.registry import Context, Result, action
+from translators.settings import Settings
 
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import GetPasswordDataRequestTypeDef
@@ -60,15 +61,15 @@ def check_key(image: Any, public_key: str | None) -> None:
         raise instance_errors.ed25519_with_windows()
 
 
-def of_launch(ctx: Context, image: Any, public_key: str | None, instance_id: str) -> str | None:
-    """Encrypt the password that an instance's disc will carry; None: it will carry none.
+def of_disc(settings: Settings, image: Any, public_key: str | None, instance_id: str) -> str | None:
+    """Encrypt the password that an instance's disc carries; None: it carries none.
 
     About 0.1 ms; each instance of a launch has a password of its own.
     """
     if public_key is None or not passwords.is_rsa(public_key):
         return None
-    guest = policy.of_image(ctx.settings.guest, image.guest)
-    if not passwords.is_ours(image.platform, guest, ctx.settings):
+    guest = policy.of_image(settings.guest, image.guest)
+    if not passwords.is_ours(image.platform, guest, settings):
         return None
-    given = passwords.given(instance_id, ctx.settings.password_key)
+    given = passwords.given(instance_id, settings.password_key)
     return passwords.sealed(given, public_key)
