@@ -12,7 +12,7 @@ import os
 import socket
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from tests.stop_points import nursery
 class Trio:
     """API, engine and laboratory on one data folder; `tend` starts what was cut."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, options: Mapping[str, Any] = {}) -> None:
         self.data = folder / "data"
         self.stops = folder / "stops"
         self.stops.mkdir()
@@ -47,7 +47,9 @@ class Trio:
         self._processes: dict[str, nursery.Nursling] = {}
         (self.data / "run").mkdir(mode=0o700, parents=True)
         resolved = config.load(
-            None, {}, {"data": str(self.data), "settings.survey_shortest_seconds": 0.3}
+            None,
+            {},
+            {"data": str(self.data), "settings.survey_shortest_seconds": 0.3, **options},
         )
         config.save(resolved)
         store, vault = inventory.open_state(resolved, migrate=True)
