@@ -100,18 +100,21 @@ class Callers:
         self._store = store
         self._guest = guest
         self._now = now
-        self._state = 0
+        self._state: object = 0
         with store.read() as session:
             self._networks = [
                 _Network(row.key, row.name, ipaddress.IPv4Network(row.cidr))
                 for row in session.scalars(sa.select(models.Network))
                 if not served or row.name in served
             ]
-        self._found: _Newest[Asked, tuple[int, float, Caller | None]] = _Newest(_ADDRESSES_KEPT)
+        self._found: _Newest[Asked, tuple[object, float, Caller | None]] = _Newest(_ADDRESSES_KEPT)
         self._shown: _Newest[int, tuple[object, Caller]] = _Newest(_INSTANCES_KEPT)
 
-    def changed(self, state: int) -> None:
-        """Hear which state the database is in; what was found in another one does not count."""
+    def changed(self, state: object) -> None:
+        """Hear which state the database is in; what was found in another one does not count.
+
+        `object()` is a state that it has never been in.
+        """
         self._state = state
 
     def known(self, asked: Asked) -> tuple[Caller | None] | None:

@@ -187,6 +187,7 @@ class Door:
         )
         if status != HTTPStatus.OK:
             raise _Refused(status)
+        self._callers.changed(object())  # who posted it looks at once whether it is there
         _log.info("metadata-password-kept", extra={"instance": caller.id})
         return Reply(200)
 
