@@ -12,12 +12,12 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from ec2gw.intake import qemu, sandbox
 from ec2gw.intake.refusals import Cancelled, Missing, NoRoom, Refused
+from tests.gateway import is_alive, wait_until
 from tests.unit.outside_disks import MIB, SECTOR, linux, made, needs_qemu_img, nothing, qemu_img
 
 pytestmark = needs_qemu_img
@@ -212,26 +212,12 @@ def test_it_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     )
     with subprocess.Popen([sys.executable, "-c", parent]) as process:
         try:
-            _await(lambda: told.exists() and told.read_text() != "")
+            wait_until(lambda: told.exists() and told.read_text() != "", 10)
             child = int(told.read_text())
-            assert _is_alive(child)
+            assert is_alive(child)
         finally:
             process.kill()
-    _await(lambda: not _is_alive(child))
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except (FileNotFoundError, ProcessLookupError):
-        return False
-
-
-def _await(condition: Any) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+    wait_until(lambda: not is_alive(child), 10)
 
 
 def test_a_cancelled_conversion_ends_at_once_and_leaves_no_process(
