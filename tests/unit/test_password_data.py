@@ -17,7 +17,7 @@ from tests.launches import NOW, Cloud
 from translators.ec2.instances import password
 from translators.ec2.key_pairs import actions
 from translators.errors import Ec2Error
-from translators.guests import passwords
+from translators.guests import facts, passwords
 from translators.settings import Guest, Settings
 
 ROOMS = (password, actions)
@@ -67,8 +67,9 @@ def test_the_private_key_opens_the_password_that_the_disc_carries(
         private.decrypt(base64.b64decode(told(cloud, one)), padding.PKCS1v15()).decode()
         for one in ids
     ]
-    key = cloud.settings.password_key
-    assert opened == [passwords.given(one, key) for one in ids]
+    with cloud.store.read() as session:
+        guests = [facts.read(session, cloud.instance(one).key, cloud.settings.guest) for one in ids]
+    assert opened == [passwords.on_disc(one, cloud.settings) for one in guests if one is not None]
     assert len(set(opened)) == 3
 
 
