@@ -256,6 +256,7 @@ WORDS = {
     "BSD-2-Clause": ("bsd",),
     "BSD-3-Clause": ("bsd",),
     "ISC": ("isc",),
+    "LGPL-2.1-only": ("lgpl-2.1-only",),
     "MIT": ("mit",),
     "MPL-2.0": ("mpl",),
 }
