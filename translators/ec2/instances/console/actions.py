@@ -11,6 +11,8 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any, Final
 
+import sqlalchemy as sa
+
 from state import models
 from translators import errors, listing
 from translators.ec2.instances import instance_errors
@@ -41,12 +43,12 @@ def _is_reachable(ctx: Context, instance: models.Instance) -> bool:
 
 
 def _shown(ctx: Context, _request: Any, asked: Any) -> Result | None:
-    question = ctx.session.get(models.Question, asked["Question"])
+    question = questions.asked(ctx, asked["InstanceId"], "screenshot")
     if question is None:
-        raise errors.unavailable()  # whoever waits for so long waits no more
+        raise errors.unavailable()  # who waits for so long is not told any more
     if question.phase == "asked":
         return None
-    if question.phase == "failed" or question.answer is None:
+    if question.answer is None:
         if question.trouble == questions.OFF:
             raise instance_errors.incorrect_instance_state_not_running(asked["InstanceId"])
         raise errors.internal_error()
@@ -60,7 +62,7 @@ def _not_shown(ctx: Context, request: Any, asked: Any) -> Result | Exception:
 
 @action("GetConsoleScreenshot", changes=True, awaits=Awaits(_shown, _not_shown, _SECONDS))
 def get_console_screenshot(ctx: Context, request: GetConsoleScreenshotRequestTypeDef) -> Result:
-    """Answer a JPEG of the screen as it is now. A screen of Hyper-V's never sleeps: `WakeUp` is so.
+    """Answer a JPEG of the screen as it is now. No screen sleeps: `WakeUp` has nothing to do.
 
     :raises Ec2Error: ``InvalidInstanceID.Malformed``, ``InvalidInstanceID.NotFound``,
         ``IncorrectInstanceState``; ``Unavailable`` when the host does not answer, ``InternalError``
@@ -71,62 +73,54 @@ def get_console_screenshot(ctx: Context, request: GetConsoleScreenshotRequestTyp
         raise instance_errors.incorrect_instance_state_not_running(instance.id)
     if not _is_reachable(ctx, instance):
         raise errors.unavailable()
-    question = questions.ask(ctx, instance, "screenshot")
-    return {"InstanceId": instance.id, "Question": question}
+    questions.ask(ctx, instance, "screenshot")
+    return {"InstanceId": instance.id}
 
 
 # -- the serial console
 
 
 def _written(ctx: Context, _request: Any, asked: Any) -> Result | None:
-    if asked["Question"] is None:
-        return _last(ctx, asked) or _nothing(ctx, asked)
-    question = ctx.session.get(models.Question, asked["Question"])
+    question = questions.asked(ctx, asked["InstanceId"], "console")
     if question is not None and question.phase == "asked":
         return None
-    if question is not None and question.phase == "answered":
-        return _last(ctx, asked) or _nothing(ctx, asked)
-    return _last(ctx, asked) or _refused()
+    last = _last(ctx, asked["InstanceId"])
+    if last is None and question is not None and question.phase == "failed":
+        raise errors.internal_error()
+    # Without `Output`, as EC2 answers of an instance that has not written anything yet.
+    return last or {"InstanceId": asked["InstanceId"], "Timestamp": ctx.now}
 
 
 def _not_written(ctx: Context, request: Any, asked: Any) -> Result | Exception:
-    return _written(ctx, request, asked) or _last(ctx, asked) or errors.unavailable()
+    last = _last(ctx, asked["InstanceId"])
+    return _written(ctx, request, asked) or last or errors.unavailable()
 
 
 @action("GetConsoleOutput", changes=True, awaits=Awaits(_written, _not_written, _SECONDS))
 def get_console_output(ctx: Context, request: GetConsoleOutputRequestTypeDef) -> Result:
     """Answer the last 64 KiB that the guest wrote to its serial console, `Latest` or not.
 
-    :raises Ec2Error: ``InvalidInstanceID.Malformed``, ``InvalidInstanceID.NotFound``;
-        ``Unavailable`` when the host does not answer and nothing of it was seen before
+    :raises Ec2Error: ``InvalidInstanceID.Malformed``, ``InvalidInstanceID.NotFound``; while nothing
+        of it was ever seen, ``Unavailable`` when the host does not answer, ``InternalError`` when
+        it cannot
     """
     instance = _instance(ctx, request["InstanceId"])
-    asked: dict[str, object] = {
-        "InstanceId": instance.id,
-        "Instance": instance.key,
-        "Question": None,
-    }
-    if instance.phase == "terminated":
-        return asked
-    if _is_reachable(ctx, instance):
-        asked["Question"] = questions.ask(ctx, instance, "console")
-    elif _last(ctx, asked) is None:
-        raise errors.unavailable()
-    return asked
+    if instance.phase != "terminated":
+        if _is_reachable(ctx, instance):
+            questions.ask(ctx, instance, "console")
+        elif _last(ctx, instance.id) is None:
+            raise errors.unavailable()
+    return {"InstanceId": instance.id}
 
 
-def _last(ctx: Context, asked: Any) -> Result | None:
-    kept = ctx.session.get(models.Console, asked["Instance"])
+def _last(ctx: Context, instance_id: str) -> Result | None:
+    query = (
+        sa.select(models.Console.output, models.Console.seen_at)
+        .join(models.Instance, models.Instance.key == models.Console.instance_key)
+        .where(models.Instance.id == instance_id)
+    )
+    kept = ctx.session.execute(query).one_or_none()
     if kept is None:
         return None
     data = base64.b64encode(kept.output).decode("ascii")
-    return {"InstanceId": asked["InstanceId"], "Output": data, "Timestamp": kept.seen_at}
-
-
-def _nothing(ctx: Context, asked: Any) -> Result:
-    """Without `Output`, as EC2 answers of an instance that has not written anything yet."""
-    return {"InstanceId": asked["InstanceId"], "Timestamp": ctx.now}
-
-
-def _refused() -> Result:
-    raise errors.unavailable()
+    return {"InstanceId": instance_id, "Output": data, "Timestamp": kept.seen_at}

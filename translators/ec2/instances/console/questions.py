@@ -35,34 +35,41 @@ OFF: Final = "off"
 """The trouble of a question whose VM has no screen, since it does not run."""
 
 
-def ask(ctx: Context, instance: models.Instance, asks: guests.Asks) -> int:
-    """Have the engine ask the instance's host; answers the question's key.
+def ask(ctx: Context, instance: models.Instance, asks: guests.Asks) -> None:
+    """Have the engine ask the instance's host.
 
     What somebody else has just asked, and nobody has answered yet, is not asked twice.
     """
-    row = models.Question
     ctx.wake.add(instance.host_key)
-    lately = ctx.now - dt.timedelta(seconds=SHARED_SECONDS)
-    query = sa.select(row.key).where(
-        row.instance_key == instance.key,
-        row.host_key == instance.host_key,
-        row.asks == asks,
-        row.phase == "asked",
-        row.asked_at.between(lately, ctx.now),
-    )
-    found = ctx.session.scalar(query)
-    if found is not None:
-        return found
-    asked = models.Question(
+    found = asked(ctx, instance.id, asks)
+    if found is not None and found.phase == "asked" and found.host_key == instance.host_key:
+        return
+    row = models.Question(
         instance_key=instance.key,
         host_key=instance.host_key,
         asks=asks,
         phase="asked",
         asked_at=ctx.now,
     )
-    ctx.session.add(asked)
-    ctx.session.flush()
-    return asked.key
+    ctx.session.add(row)
+
+
+def asked(ctx: Context, instance_id: str, asks: guests.Asks) -> models.Question | None:
+    """Find what was asked for a request: its own question, or that of another just before it."""
+    row = models.Question
+    lately = ctx.now - dt.timedelta(seconds=SHARED_SECONDS)
+    query = (
+        sa.select(row)
+        .join(models.Instance, models.Instance.key == row.instance_key)
+        .where(
+            models.Instance.id == instance_id,
+            row.asks == asks,
+            row.asked_at.between(lately, ctx.now),
+        )
+        .order_by(row.key.desc())
+        .limit(1)
+    )
+    return ctx.session.scalar(query)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
