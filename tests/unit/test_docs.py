@@ -258,6 +258,7 @@ WORDS = {
     "ISC": ("isc",),
     "LGPL-2.1-only": ("lgpl-2.1-only",),
     "MIT": ("mit",),
+    "MIT-CMU": ("mit-cmu",),
     "MPL-2.0": ("mpl",),
 }
 
