@@ -34,8 +34,10 @@ class Answer:
 class Connection:
     """One keep-alive connection to loopback; made when it is first used, and again once closed."""
 
-    def __init__(self, port: int, timeout_seconds: float = 120) -> None:
+    def __init__(self, port: int, timeout_seconds: float = 120, source: str = "") -> None:
+        """`source` is the address to come from; none: whatever the system takes."""
         self._port = port
+        self._source = source
         self._timeout_seconds = timeout_seconds
         self._socket: socket.socket | None = None
 
@@ -100,7 +102,7 @@ class Connection:
             self.close()  # nothing was asked, so this is the server's end of it: it was idle
         if self._socket is None:
             self._socket = socket.create_connection(
-                ("127.0.0.1", self._port), self._timeout_seconds
+                ("127.0.0.1", self._port), self._timeout_seconds, (self._source, 0)
             )
             self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return self._socket
