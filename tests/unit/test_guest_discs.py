@@ -44,7 +44,10 @@ def read(content: bytes, names: Names) -> dict[str, bytes]:
 
 
 def label(content: bytes) -> str:
-    return content[16 * 2048 + 40 : 16 * 2048 + 72].decode("ascii").rstrip()
+    """The label that Linux reads, which has to be the one that Windows reads."""
+    linux, windows = (content[at * 2048 + 40 : at * 2048 + 72] for at in (16, 17))
+    assert linux.decode("ascii").rstrip() == windows.decode("utf-16-be").rstrip()
+    return linux.decode("ascii").rstrip()
 
 
 def windows(**changes: Any) -> Any:
