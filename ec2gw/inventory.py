@@ -262,6 +262,7 @@ def _match_images(session: Session) -> None:
                     platform=image.platform,
                     generation=2,
                     secure_boot_template=image.secure_boot_template,
+                    boot_mode="uefi",
                     size_gib=image.size_gib,
                     snapshot_id=image.snapshot_id,
                     snapshot_key=disk.key,

@@ -70,7 +70,6 @@ SENTENCES: Final = {
     "'BlockDeviceMapping.1.Ebs.VolumeSize'": (
         "`BlockDeviceMappings[].Ebs.VolumeSize` larger than a disk that is an image already"
     ),
-    "'BootMode'": "`BootMode` (`uefi-preferred` only)",
     "'DiskContainer.2'": "more than one of `DiskContainers`",
     "f'{prefix}Format'": "the format `OVA`",
     "f'{prefix}Url'": "any disk, unless the deployment says where it may come from",

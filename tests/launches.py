@@ -237,6 +237,7 @@ def _image(session: Any, account_key: int, columns: Mapping[str, Any]) -> str:
             "account_key": account_key,
             "name": "linux",
             "generation": 2,
+            "boot_mode": "legacy-bios" if columns.get("generation") == 1 else "uefi",
             "snapshot_id": disk.id,
             "snapshot_key": disk.key,
             "created_at": NOW,

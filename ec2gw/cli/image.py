@@ -123,6 +123,7 @@ def add(
             platform="windows" if platform == "windows" else None,
             generation=int(generation),
             secure_boot_template=secure_boot_template,
+            boot_mode="uefi" if generation == "2" else "legacy-bios",
             root_device_name=root_device_name,
             size_gib=whole_gib,
             snapshot_id=disk.id,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,15 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from ec2gw.lab import porter
 from state import models
 from state.store import Store
 from tests import disk_files
-from tests.faults.test_transfers import Carriage, slow
+from tests.faults.test_transfers import Carriage
 from translators import imports
 from translators.ec2 import transfers as ours
 from translators.settings import GIB
 
-__all__ = ["slow"]
 HOSTS = ("lab-a", "lab-b", "lab-c")
 
 
@@ -120,6 +121,18 @@ def intake(store: Store, tmp_path: Path) -> Iterator[Intake]:
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line so slow that there is time to break in."""
+    ask = porter._ask
+
+    def slowly(*arguments: Any, **named: Any) -> Any:
+        time.sleep(0.03)
+        return ask(*arguments, **named)
+
+    monkeypatch.setattr(porter, "_ask", slowly)
 
 
 def test_a_disk_from_outside_is_verified_and_launched(intake: Intake) -> None:

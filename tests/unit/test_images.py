@@ -67,7 +67,7 @@ def test_a_disk_of_the_store_becomes_a_private_image(gateway: InProcess) -> None
     assert image["Name"] == "debian"
     assert image["Description"] == "Debian 12"
     assert image["Tags"] == [{"Key": "os", "Value": "debian"}]
-    assert (image["State"], image["Public"], image["BootMode"]) == ("available", False, "uefi")
+    assert (image["State"], image["Public"], "BootMode" in image) == ("available", False, False)
     assert image["Architecture"] == "x86_64"
     assert image["OwnerId"] == gateway.default.account_id
     [mapping] = image["BlockDeviceMappings"]
@@ -88,6 +88,35 @@ def test_an_image_runs_at_once(gateway: InProcess) -> None:
     assert instance["ImageId"] == image_id
     with gateway.store.read() as session:
         assert session.scalar(sa.select(models.Instance.vm_generation)) == 1
+
+
+@pytest.mark.parametrize(
+    ("file_name", "mode", "starts_in"),
+    [
+        ("debian-12.vhdx", "uefi", "uefi"),
+        ("debian-12.vhdx", "legacy-bios", "legacy-bios"),
+        ("debian-12.vhdx", "uefi-preferred", "uefi"),
+        ("old.vhd", "legacy-bios", "legacy-bios"),
+        ("old.vhd", "uefi-preferred", "legacy-bios"),
+    ],
+)
+def test_a_boot_mode_that_was_said_is_shown_and_passed_on(
+    gateway: InProcess, file_name: str, mode: str, starts_in: str
+) -> None:
+    image_id = register(gateway, ImageLocation=file_name, BootMode=mode)
+    assert shown(gateway, image_id)["BootMode"] == mode
+    asked = {"ImageId": image_id, "Attribute": "bootMode"}
+    assert gateway.call("DescribeImageAttribute", **asked)["BootMode"] == {"Value": mode}
+    copied = gateway.call(
+        "CopyImage", Name="copy", SourceImageId=image_id, SourceRegion="us-east-1"
+    )
+    assert shown(gateway, copied["ImageId"])["BootMode"] == mode
+    by = [{"Name": "boot-mode", "Values": [mode]}]
+    assert names(gateway, Filters=by, Owners=["self"]) == ["debian", "copy"]
+    [instance] = gateway.call("RunInstances", ImageId=image_id, **LAUNCH)["Instances"]
+    assert (instance["BootMode"], instance["CurrentInstanceBootMode"]) == (mode, starts_in)
+    launched = gateway.call("DescribeInstances", Filters=by)["Reservations"]
+    assert [one["InstanceId"] for one in launched[0]["Instances"]] == [instance["InstanceId"]]
 
 
 def test_what_was_chosen_is_read_back(gateway: InProcess) -> None:
@@ -122,7 +151,10 @@ def test_a_disk_that_is_an_image_already_needs_no_size(gateway: InProcess) -> No
     )
     for image in (again, shown(gateway, of_snapshot["ImageId"])):
         assert image["BlockDeviceMappings"] == first["BlockDeviceMappings"]
-        assert image["BootMode"] == "legacy-bios"
+        assert "BootMode" not in image  # that was said of the first one alone
+        [instance] = gateway.call("RunInstances", ImageId=image["ImageId"], **LAUNCH)["Instances"]
+        assert instance["CurrentInstanceBootMode"] == "legacy-bios"
+        assert "BootMode" not in instance
     assert refused(gateway, "small", BlockDeviceMappings=disk(7)) == "InvalidBlockDeviceMapping"
     large = shown(gateway, register(gateway, "large", BlockDeviceMappings=disk(9)))
     assert large["BlockDeviceMappings"][0]["Ebs"]["VolumeSize"] == 9
@@ -162,7 +194,6 @@ def test_only_a_trusted_account_names_disks_of_the_store(gateway: InProcess) -> 
         ({"BlockDeviceMappings": disk(8, Encrypted=True)}, "UnsupportedOperation"),
         ({"BlockDeviceMappings": disk(8) * 2}, "InvalidBlockDeviceMapping"),
         ({"RootDeviceName": "xvda"}, "InvalidBlockDeviceMapping"),
-        ({"BootMode": "uefi-preferred"}, "UnsupportedOperation"),
         ({"BootMode": "dos"}, "InvalidParameterValue"),
         ({"ImageLocation": "old.vhd", "BootMode": "uefi"}, "InvalidParameterValue"),
         ({"Architecture": "i386"}, "UnsupportedOperation"),
@@ -444,7 +475,7 @@ def test_a_description_is_changed_and_taken_away(gateway: InProcess) -> None:
 @pytest.mark.parametrize(
     ("attribute", "member", "value"),
     [
-        ("bootMode", "BootMode", {"Value": "uefi"}),
+        ("bootMode", "BootMode", {}),
         ("sriovNetSupport", "SriovNetSupport", {"Value": "simple"}),
         ("productCodes", "ProductCodes", []),
         ("lastLaunchedTime", "LastLaunchedTime", {}),

@@ -118,12 +118,32 @@ def test_a_first_release_s_images_and_accounts_are_taken_over(tmp_path: Path) ->
         ]
     with closing(sqlite3.connect(path)) as connection:
         query = "SELECT name, version, ena_support, volume_type, delete_on_termination FROM image"
-        assert connection.execute(query).fetchall() == [("linux", 8, 1, "gp3", 1)]
+        assert connection.execute(query).fetchall() == [("linux", 9, 1, "gp3", 1)]
         trusted = connection.execute("SELECT name FROM account WHERE image_store").fetchall()
         assert trusted == [("default",)]
         connection.execute("UPDATE image SET description = 'new'")
-        assert connection.execute("SELECT version FROM image").fetchall() == [(9,)]
+        assert connection.execute("SELECT version FROM image").fetchall() == [(10,)]
     assert schema.prepare(path, tmp_path / "backup") is None
+
+
+def test_images_from_before_revision_5_go_on_showing_a_boot_mode(tmp_path: Path) -> None:
+    path = tmp_path / "state.sqlite3"
+    at(path, "0004")
+    with closing(sqlite3.connect(path)) as connection:
+        for generation in (1, 2):
+            insert(
+                connection,
+                "image",
+                **{"id": f"ami-{generation}", "account_key": 2, "region": "*", "version": 1},
+                **{"name": "linux", "file_name": "linux.vhdx", "public": 1, "state": "available"},
+                **{"generation": generation, "architecture": "x86_64", "size_gib": 8},
+                **{"root_device_name": "/dev/sda1", "snapshot_id": "snap-1", "created_at": 5},
+            )
+        connection.commit()
+    schema.prepare(path, tmp_path / "backup")
+    with closing(sqlite3.connect(path)) as connection:
+        modes = connection.execute("SELECT boot_mode FROM image ORDER BY key")
+        assert modes.fetchall() == [("legacy-bios",), ("uefi",)]
 
 
 def test_a_guest_that_was_heard_before_revision_5_is_known_to_answer(tmp_path: Path) -> None:

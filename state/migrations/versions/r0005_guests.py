@@ -16,6 +16,10 @@ _KEY = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 def upgrade() -> None:
     """Go one revision up; there is no way down, only the copy made before."""
     op.add_column("image", sa.Column("boot_mode", sa.String(), nullable=True))
+    # What every image showed until now: whoever wrote that down would else see it go.
+    op.execute(
+        "UPDATE image SET boot_mode = CASE generation WHEN 1 THEN 'legacy-bios' ELSE 'uefi' END"
+    )
     op.add_column("image", sa.Column("guest", sa.JSON(), server_default="{}", nullable=False))
     op.add_column("instance", sa.Column("password_data", sa.String(), nullable=True))
     op.add_column("look", sa.Column("answered_at", sa.BigInteger(), nullable=True))

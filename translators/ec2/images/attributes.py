@@ -15,7 +15,6 @@ from sqlalchemy.dialects import sqlite
 from state.models import Account, Image, ImagePermission, Instance
 from translators import errors, refusals
 from translators.ec2.images import image_errors, names, refused, rights
-from translators.ec2.images.describe import BOOT_MODES
 from translators.registry import Context, Result, action
 
 if TYPE_CHECKING:
@@ -57,12 +56,16 @@ def _description(_ctx: Context, row: Image) -> dict[str, str]:
     return {"Value": row.description} if row.description is not None else {}
 
 
+def _boot_mode(_ctx: Context, row: Image) -> dict[str, str]:
+    return {"Value": row.boot_mode} if row.boot_mode is not None else {}
+
+
 def _always(value: object) -> Callable[[Context, Image], object]:
     return lambda ctx, row: value
 
 
 _ATTRIBUTES: Final[Mapping[str, tuple[str, Callable[[Context, Image], object]]]] = {
-    "bootMode": ("BootMode", lambda _, row: {"Value": BOOT_MODES[row.generation]}),
+    "bootMode": ("BootMode", _boot_mode),
     "deregistrationProtection": ("DeregistrationProtection", _always({"Value": "disabled"})),
     "description": ("Description", _description),
     "imdsSupport": ("ImdsSupport", _always({})),

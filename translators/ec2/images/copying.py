@@ -70,6 +70,7 @@ def copy_image(ctx: Context, request: CopyImageRequestTypeDef) -> Result:
         platform=source.platform,
         generation=source.generation,
         secure_boot_template=source.secure_boot_template,
+        boot_mode=source.boot_mode,
         root_device_name=source.root_device_name,
         size_gib=source.size_gib,
         snapshot_id=root.id,

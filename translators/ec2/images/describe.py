@@ -41,8 +41,6 @@ if TYPE_CHECKING:
         ImageTypeDef,
     )
 
-BOOT_MODES: Final[Mapping[int, Any]] = {1: "legacy-bios", 2: "uefi"}
-"""Generation of the VM -> boot mode."""
 _PLATFORMS: Final[Mapping[str | None, tuple[str, str]]] = {
     None: ("Linux/UNIX", "RunInstances"),
     "windows": ("Windows", "RunInstances:0002"),
@@ -105,7 +103,7 @@ FILTERS: Final[Mapping[str, Filter]] = {
     "block-device-mapping.volume-type": either(
         text(Image.volume_type), _disk(text(ImageDisk.volume_type))
     ),
-    "boot-mode": mapped(Image.generation, BOOT_MODES),
+    "boot-mode": text(Image.boot_mode),
     "creation-date": time(Image.created_at),
     "description": text(Image.description),
     "ena-support": flag(Image.ena_support),
@@ -195,7 +193,6 @@ def _shown(row: Any, tagged: list[Any], more: Sequence[Any]) -> ImageTypeDef:
             _mapping(row.root_device_name, row),
             *(_mapping(one.device, one) for one in more),
         ],
-        "BootMode": BOOT_MODES[row.generation],
         "CreationDate": _time(row.created_at),
         "EnaSupport": row.ena_support,
         "Hypervisor": "xen",  # EC2 says so of every hypervisor
@@ -213,6 +210,8 @@ def _shown(row: Any, tagged: list[Any], more: Sequence[Any]) -> ImageTypeDef:
         "UsageOperation": usage,
         "VirtualizationType": "hvm",
     }
+    if row.boot_mode is not None:
+        shown["BootMode"] = row.boot_mode
     if row.description is not None:
         shown["Description"] = row.description
     if row.owner_alias is not None:

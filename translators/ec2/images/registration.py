@@ -24,8 +24,12 @@ from translators.registry import Context, Result, action
 if TYPE_CHECKING:
     from types_boto3_ec2.type_defs import RegisterImageRequestTypeDef
 
-_GENERATIONS: Final[Mapping[str, int]] = {"legacy-bios": 1, "uefi": 2}
-"""Boot mode -> generation of the VM."""
+_GENERATIONS: Final[Mapping[str, tuple[int, ...]]] = {
+    "legacy-bios": (1,),
+    "uefi": (2,),
+    "uefi-preferred": (2, 1),
+}
+"""Boot mode -> generations of VMs that it asks for, the first that the disk boots in."""
 _ROOT_DEVICE: Final = "/dev/sda1"
 
 
@@ -91,6 +95,7 @@ def register_image(ctx: Context, request: RegisterImageRequestTypeDef) -> Result
         platform=source.platform,
         generation=generation,
         secure_boot_template=source.secure_boot_template if generation == 2 else None,
+        boot_mode=request.get("BootMode") or None,
         root_device_name=device,
         size_gib=root.size_gib,
         snapshot_id=source.snapshot_id,
@@ -196,17 +201,14 @@ def _generation(request: RegisterImageRequestTypeDef, source: _Source) -> int:
     mode: str | None = request.get("BootMode")
     if not mode:
         return source.generation
-    if mode == "uefi-preferred":  # would be read back as another one
-        raise errors.unsupported_operation("BootMode")
     if mode not in _GENERATIONS:
-        raise errors.invalid_parameter_value(
-            mode, "bootMode", "Valid values are legacy-bios and uefi."
-        )
-    generation = _GENERATIONS[mode]
-    if not source.boots(generation):
-        sentence = "A disk of the older format boots in the mode legacy-bios only."
+        sentence = f"Valid values are {', '.join(_GENERATIONS)}."
         raise errors.invalid_parameter_value(mode, "bootMode", sentence)
-    return generation
+    for generation in _GENERATIONS[mode]:
+        if source.boots(generation):
+            return generation
+    sentence = "A disk of the older format does not boot in the mode uefi."
+    raise errors.invalid_parameter_value(mode, "bootMode", sentence)
 
 
 def _architecture(ctx: Context, request: RegisterImageRequestTypeDef, source: _Source) -> str:

@@ -104,7 +104,6 @@ def _zone_ids(ctx: Context) -> Mapping[Any, str]:
 
 
 _PRIMARY: Final = NetworkInterface.device_index == 0
-_BOOT_MODE: Final = mapped(Instance.vm_generation, views.BOOT_MODES)
 _DETAILS: Final = {platform: words[0] for platform, words in views.PLATFORM_DETAILS.items()}
 _USAGE: Final = {platform: words[1] for platform, words in views.PLATFORM_DETAILS.items()}
 _IS_PENDING: Final = Instance.phase.in_(views.PENDING)
@@ -127,7 +126,7 @@ FILTERS: Final[Mapping[str, Filter]] = {
     "block-device-mapping.device-name": _disk(text(Volume.device)),
     "block-device-mapping.status": _disk(text(Volume.attachment_state)),
     "block-device-mapping.volume-id": _disk(text(Volume.id)),
-    "boot-mode": _BOOT_MODE,
+    "boot-mode": through(Instance.image_key, Image.key, text(Image.boot_mode)),
     "capacity-reservation-id": never,
     "capacity-reservation-specification.capacity-reservation-preference": text(
         _member(Instance.options, "CapacityReservationPreference", "open")
@@ -136,7 +135,7 @@ FILTERS: Final[Mapping[str, Filter]] = {
     "capacity-reservation-specification.capacity-reservation-target"
     ".capacity-reservation-resource-group-arn": never,
     "client-token": text(Instance.client_token),
-    "current-instance-boot-mode": _BOOT_MODE,
+    "current-instance-boot-mode": mapped(Instance.vm_generation, views.BOOT_MODES),
     "dns-name": never,
     "ebs-optimized": flag(Instance.ebs_optimized),
     "ena-support": always("true"),

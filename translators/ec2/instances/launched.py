@@ -239,6 +239,7 @@ def _shown(
         "vpc_id": place.subnet.vpc_id,
         "subnet_id": place.subnet.id,
         "architecture": subject.image.architecture,
+        "boot_mode": subject.image.boot_mode,
     }
     return [
         views.instance(

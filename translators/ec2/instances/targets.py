@@ -68,6 +68,7 @@ _IMAGE: Final = Statement(
         Image.throughput,
         Image.delete_on_termination,
         Image.guest,
+        Image.boot_mode,
         sa.exists(_SHARED).label("shared"),
     ).where(
         Image.id == sa.bindparam("image"), Image.region.in_((sa.bindparam("region"), _ANY_REGION))

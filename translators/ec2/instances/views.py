@@ -86,23 +86,21 @@ def metadata_state(phase: lifecycle.Phase) -> Literal["pending", "applied"]:
 
 
 def instance(ctx: Context, row: Row, parts: Parts) -> InstanceTypeDef:
-    """Shape one instance; `row` also holds `vpc_id`, `subnet_id` and `architecture`."""
+    """Shape one instance; `row` also holds `vpc_id`, `subnet_id` and what its image says."""
     options = row["options"]
     details, usage = PLATFORM_DETAILS[row["platform"]]
-    boot_mode = BOOT_MODES[row["vm_generation"]]
     gone = row["phase"] == "terminated"
     interfaces = [_interface(ctx, row, interface, groups) for interface, groups in parts.interfaces]
     shown: InstanceTypeDef = {
         "AmiLaunchIndex": row["launch_index"],
         "Architecture": row["architecture"],
         "BlockDeviceMappings": [_block_device(volume) for volume in parts.volumes],
-        "BootMode": boot_mode,
         "CapacityReservationSpecification": {
             "CapacityReservationPreference": options.get("CapacityReservationPreference", "open")
         },
         "ClientToken": row["client_token"],
         "CpuOptions": _cpu_options(row["processors"], options.get("CpuOptions")),
-        "CurrentInstanceBootMode": boot_mode,
+        "CurrentInstanceBootMode": BOOT_MODES[row["vm_generation"]],
         "EbsOptimized": row["ebs_optimized"],
         "EnaSupport": True,
         "EnclaveOptions": {"Enabled": False},
@@ -149,6 +147,8 @@ def instance(ctx: Context, row: Row, parts: Parts) -> InstanceTypeDef:
         shown["SubnetId"] = row["subnet_id"]
         shown["SourceDestCheck"] = row["source_dest_check"]
         shown["PrivateDnsNameOptions"] = _private_dns_name_options(options)
+    if row["boot_mode"] is not None:  # what the image says; CurrentInstanceBootMode is what is
+        shown["BootMode"] = row["boot_mode"]
     if row["platform"] == "windows":
         shown["Platform"] = "windows"
     if row["key_name"] is not None:
@@ -263,6 +263,7 @@ _INSTANCES: Final = Statement(
         Vpc.id.label("vpc_id"),
         Subnet.id.label("subnet_id"),
         Image.architecture,
+        Image.boot_mode,
     )
     .join(Vpc, Vpc.key == Instance.vpc_key)
     .join(Subnet, Subnet.key == Instance.subnet_key)

@@ -238,7 +238,6 @@ resource "aws_ami" "registered" {
   virtualization_type = "hvm"
   root_device_name    = "/dev/sda1"
   ena_support         = true
-  boot_mode           = "uefi" # shown always: left out, it would be seen as a drift
   ebs_block_device {
     device_name = "/dev/sda1"
     snapshot_id = aws_ebs_snapshot.data.id
