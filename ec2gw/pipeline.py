@@ -25,7 +25,7 @@ from ec2gw.exchange import Exchange, Response, respond
 from ec2gw.wire import form, fragments, model, parse, render
 from state import models, stop_points
 from state.store import Store
-from translators import errors, registry, zones
+from translators import errors, forms, registry, zones
 from translators.registry import Action, Context
 from translators.settings import Settings
 
@@ -255,6 +255,12 @@ def _require_members(gateway: Gateway, exchange: Exchange) -> None:
             raise errors.missing_parameter(wire_name)
 
 
+def _check_ids(gateway: Gateway, exchange: Exchange) -> None:
+    assert exchange.action is not None
+    if exchange.service == "ec2":
+        (exchange.action.check or forms.check)(exchange.params)
+
+
 def _settle(gateway: Gateway, exchange: Exchange) -> None:
     """Check the region; at an account's first request there, make what it finds in it."""
     if exchange.service != "ec2":
@@ -300,8 +306,10 @@ STAGES: Final[tuple[tuple[str, Stage], ...]] = (
     ("find action", _find_action),
     ("parse", _parse),
     ("require members", _require_members),
+    ("check ids", _check_ids),
     ("settle", _settle),
     ("stop dry run", _stop_dry_run),
     ("perform", transact.perform),
 )
-"""Order matters: nobody unknown learns what exists, nothing is made for who may not ask."""
+"""Order matters: nobody unknown learns what exists, nothing is made for who may not ask, and DryRun
+says that a request would have succeeded only of one that has its form."""

@@ -239,8 +239,7 @@ def invalid_key_format() -> Ec2Error:
 
 
 def invalid_volume_id_malformed(text: str) -> Ec2Error:
-    # DescribeVolumes has no InvalidVolumeID.Malformed of late.
-    return invalid_parameter_value(text, "volumes", "Expected: 'vol-...'.")
+    return Ec2Error("InvalidVolumeID.Malformed", f'Invalid id: "{text}"')
 
 
 def invalid_volume_not_found(ids: Collection[str]) -> Ec2Error:

@@ -64,7 +64,8 @@ class Action:
 
     `prepare` runs before the transaction, on a read-only snapshot: the place for key generation
     and other slow work. `replay` shapes the answer when a ClientToken comes again; it is handed
-    the stored answer.
+    the stored answer. `check` looks at the form of ids whose members' names do not tell it; see
+    `translators.forms`.
     """
 
     service: str
@@ -74,6 +75,7 @@ class Action:
     prepare: Prepare | None
     replay: Callable[[Context, Mapping[str, Any]], Result] | None
     awaits: Awaits | None = None
+    check: Callable[[Any], None] | None = None
 
 
 ACTIONS: Final[dict[tuple[str, str], Action]] = {}
@@ -90,6 +92,7 @@ def action(
     prepare: Prepare | None = None,
     replay: Callable[[Context, Mapping[str, Any]], Result] | None = None,
     awaits: Awaits | None = None,
+    check: Callable[[Any], None] | None = None,
 ) -> Callable[[H], H]:
     """Register the function as the AWS action of that name."""
     if awaits is not None and not changes:
@@ -98,7 +101,9 @@ def action(
     def register(handler: H) -> H:
         if (service, name) in ACTIONS:
             raise RuntimeError(f"{service} {name} is registered twice")
-        ACTIONS[service, name] = Action(service, name, handler, changes, prepare, replay, awaits)
+        ACTIONS[service, name] = Action(
+            service, name, handler, changes, prepare, replay, awaits, check
+        )
         return handler
 
     return register

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from state import ids
 from state.models import Host, Snapshot, SnapshotCopy, SnapshotPermission, Volume
 from state.statements import Statement, listed
-from translators import errors, listing, tags, transfers, zones
+from translators import errors, forms, listing, tags, transfers, zones
 from translators.errors import Ec2Error
 from translators.filters import Condition
 from translators.registry import Context
@@ -118,7 +118,7 @@ def visible(ctx: Context, snapshot_id: str, region: str | None = None) -> Any:
     :raises Ec2Error: ``InvalidSnapshotID.Malformed``, ``InvalidSnapshot.NotFound``
     """
     if not ids.is_well_formed("snap", snapshot_id):
-        raise errors.invalid_snapshot_id_malformed(snapshot_id)
+        raise forms.not_a_snapshot_id(snapshot_id)
     asked: dict[str, object] = {"snapshot": snapshot_id, "account": ctx.account_key}
     asked["region"] = region or ctx.region
     rows = _USABLE.named(ctx.session, asked)

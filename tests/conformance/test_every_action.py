@@ -195,6 +195,7 @@ def malformed(not_found: str) -> str:
         "InvalidAMIID.NotFound": "InvalidAMIID.Malformed",
         "InvalidInstanceID.NotFound": "InvalidInstanceID.Malformed",
         "InvalidSnapshot.NotFound": "InvalidSnapshotID.Malformed",
+        "InvalidVolume.NotFound": "InvalidVolumeID.Malformed",
     }.get(not_found, not_found.replace("ID.NotFound", "Id.Malformed"))
 
 

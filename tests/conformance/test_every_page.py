@@ -18,6 +18,7 @@ from botocore import xform_name
 
 from tests.conformance.asked import EC2, World
 from tests.truth.catalogue import CODES
+from tests.unit.test_nothing import known
 from translators import listing
 from translators.ec2.nothing.asking import Nothing
 from translators.registry import ACTIONS
@@ -218,17 +219,13 @@ def _input(action: str) -> Mapping[str, Any]:
 @pytest.mark.parametrize("action", PAGED)
 def test_what_is_named_comes_in_one_page(still: World, action: str) -> None:
     row = ACTIONS["ec2", action].handler
-    members = (
-        [one.member for one in row.named]
-        if isinstance(row, Nothing)
-        else [RESOURCES[action].id_member]
-        if action in RESOURCES and RESOURCES[action].id_member in _input(action)
-        else []
-    )
-    for member in members:
-        prefix = "" if isinstance(row, Nothing) else RESOURCES[action].prefix
-        given = still.facts.ids[prefix] if prefix else "x"
-        asked = {**still.sample(action), member: [given], "MaxResults": bounds(action)[0]}
+    given: dict[str, str] = {}
+    if isinstance(row, Nothing):
+        given = {one.member: known(one) for one in row.named}
+    elif action in RESOURCES and RESOURCES[action].id_member in _input(action):
+        given = {RESOURCES[action].id_member: still.facts.ids[RESOURCES[action].prefix]}
+    for member, text in given.items():
+        asked = {**still.sample(action), member: [text], "MaxResults": bounds(action)[0]}
         code, _, message = still.refusal(action, **asked)
         assert code in CODES
         assert code == "InvalidParameterCombination", action

@@ -148,7 +148,7 @@ def test_a_snapshot_is_copied_to_another_region_and_shared(
 @pytest.mark.parametrize(
     ("request_", "expected"),
     [
-        ({"VolumeId": "vol-x"}, "InvalidParameterValue"),
+        ({"VolumeId": "vol-x"}, "InvalidVolumeID.Malformed"),
         ({"VolumeId": "vol-0123456789abcdef0"}, "InvalidVolume.NotFound"),
         ({"OutpostArn": "arn:aws:outposts:::outpost/op-1"}, "UnsupportedOperation"),
         ({"Description": "d" * 256}, "InvalidParameterValue"),

@@ -57,19 +57,19 @@ def asked(door: Door) -> Iterator[Asked]:
 
 def test_the_answer_waits_until_somebody_has_brought_it(door: Door, asked: Asked) -> None:
     threading.Timer(0.05, asked.ready.set).start()
-    answer = door.ask("CreateSnapshot", VolumeId="vol-1")
+    answer = door.ask("CreateSnapshot", VolumeId="vol-01234567")
     assert (code(answer)[1], text(answer, "status")) == (200, "pending")
     assert (door.woken, asked.withdrawn) == ([{7}], [])
 
 
 def test_what_is_not_answered_in_time_is_withdrawn_and_told(door: Door, asked: Asked) -> None:
-    assert code(door.ask("CreateSnapshot", VolumeId="vol-1")) == ("Unavailable", 503)
+    assert code(door.ask("CreateSnapshot", VolumeId="vol-01234567")) == ("Unavailable", 503)
     assert (door.woken, asked.withdrawn) == ([{7}, {7}], [1])
 
 
 def test_an_answer_that_came_just_in_time_stands(door: Door, asked: Asked) -> None:
     asked.late = True
-    answer = door.ask("CreateSnapshot", VolumeId="vol-1")
+    answer = door.ask("CreateSnapshot", VolumeId="vol-01234567")
     assert (code(answer)[1], text(answer, "status")) == (200, "completed")
 
 
@@ -77,15 +77,17 @@ def test_one_too_many_for_a_host_asks_nothing(
     door: Door, asked: Asked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(door.gateway, "questions", questions.Questions(per_host=1))
-    first = threading.Thread(target=door.ask, args=("CreateSnapshot",), kwargs={"VolumeId": "v"})
+    first = threading.Thread(
+        target=door.ask, args=("CreateSnapshot",), kwargs={"VolumeId": "vol-01234567"}
+    )
     first.start()
     assert asked.begun.acquire(timeout=5)
-    refused = door.ask("CreateSnapshot", VolumeId="vol-1")
+    refused = door.ask("CreateSnapshot", VolumeId="vol-01234567")
     asked.ready.set()
     first.join(5)
     assert code(refused) == ("RequestLimitExceeded", 503)
     assert door.woken == [{7}]
-    assert code(door.ask("CreateSnapshot", VolumeId="vol-1")) == ("", 200)
+    assert code(door.ask("CreateSnapshot", VolumeId="vol-01234567")) == ("", 200)
 
 
 def test_who_waits_lets_others_work(store: Store, vault: Vault, settings: Settings) -> None:
@@ -95,7 +97,7 @@ def test_who_waits_lets_others_work(store: Store, vault: Vault, settings: Settin
     app = web.application(door.gateway, at_once=1)
 
     def get(action: str) -> int:
-        query = {"Action": action, "Version": VERSION, "VolumeId": "vol-1"}
+        query = {"Action": action, "Version": VERSION, "VolumeId": "vol-01234567"}
         headers = {"Host": HOST}
         return app.test_client().get("/", query_string=query, headers=headers).status_code
 

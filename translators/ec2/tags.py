@@ -126,7 +126,7 @@ _KINDS: Final[Mapping[str, _Kind]] = {
     "vol": _Kind(
         "volume",
         models.Volume,
-        errors.invalid_id,
+        errors.invalid_volume_id_malformed,
         errors.invalid_volume_not_found,
     ),
     "vpc": _Kind(
@@ -135,7 +135,21 @@ _KINDS: Final[Mapping[str, _Kind]] = {
 }
 
 
-@action("CreateTags", changes=True)
+def _prefix(resource_id: str) -> str:
+    prefix = resource_id.rpartition("-")[0]
+    if prefix not in _KINDS:
+        raise errors.invalid_id(resource_id)
+    if not ids.is_well_formed(prefix, resource_id):
+        raise _KINDS[prefix].malformed(resource_id)
+    return prefix
+
+
+def _check(request: Mapping[str, Any]) -> None:
+    for one in request["Resources"]:
+        _prefix(one)
+
+
+@action("CreateTags", changes=True, check=_check)
 def create_tags(ctx: Context, request: Mapping[str, Any]) -> Result:
     """Give tags to resources; all of them or, if one cannot have them, none.
 
@@ -149,7 +163,7 @@ def create_tags(ctx: Context, request: Mapping[str, Any]) -> Result:
     return {}
 
 
-@action("DeleteTags", changes=True)
+@action("DeleteTags", changes=True, check=_check)
 def delete_tags(ctx: Context, request: Mapping[str, Any]) -> Result:
     """Take tags away: by key, by key and value, or without any named, all of the user's.
 
@@ -183,12 +197,7 @@ def _resources(ctx: Context, named: Sequence[str]) -> dict[str, dict[int, str]]:
         raise errors.too_many_ids(len(named), _MOST_RESOURCES, "resource")
     by_prefix: dict[str, list[str]] = {}
     for one in dict.fromkeys(named):
-        prefix = one.rpartition("-")[0]
-        if prefix not in _KINDS:
-            raise errors.invalid_id(one)
-        if not ids.is_well_formed(prefix, one):
-            raise _KINDS[prefix].malformed(one)
-        by_prefix.setdefault(prefix, []).append(one)
+        by_prefix.setdefault(_prefix(one), []).append(one)
     result: dict[str, dict[int, str]] = {}
     for prefix, wanted in by_prefix.items():
         kind = _KINDS[prefix]

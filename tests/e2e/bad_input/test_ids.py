@@ -20,6 +20,13 @@ class Ids:
     malformed: tuple[str, str]
     not_found: tuple[str, str]
     several: str
+    nothing_like: tuple[str, str] | None = None
+    """What is said of a text that does not even begin as an id, where EC2 tells that apart."""
+
+    def refused_with(self, given: str) -> tuple[str, str]:
+        """The code and sentence for what is no id."""
+        is_like = given.startswith(f"{self.prefix}-")
+        return self.malformed if is_like or self.nothing_like is None else self.nothing_like
 
 
 def _expecting(code: str, prefix: str) -> tuple[str, str]:
@@ -32,6 +39,16 @@ INSTANCE = (
     ("InvalidInstanceID.NotFound", "The instance ID '{id}' does not exist"),
     "The instance IDs '{id}, {other}' do not exist",
 )
+VOLUME = (
+    "vol",
+    ("InvalidVolumeID.Malformed", 'Invalid id: "{id}"'),
+    ("InvalidVolume.NotFound", "The volume '{id}' does not exist."),
+    "The volumes '{id}, {other}' do not exist.",
+    (
+        "InvalidParameterValue",
+        "Value ({id}) for parameter volumes is invalid. Expected: 'vol-...'.",
+    ),
+)
 
 
 IDS = [
@@ -40,7 +57,13 @@ IDS = [
     Ids("start_instances", "InstanceIds", *INSTANCE),
     Ids("stop_instances", "InstanceIds", *INSTANCE),
     Ids("reboot_instances", "InstanceIds", *INSTANCE),
-    Ids("terminate_instances", "InstanceIds", *INSTANCE),
+    Ids(
+        "terminate_instances",
+        "InstanceIds",
+        "i",
+        ("InvalidInstanceID.Malformed", "The instance ID '{id}' is malformed"),
+        *INSTANCE[2:],
+    ),
     Ids(
         "describe_images",
         "ImageIds",
@@ -49,28 +72,8 @@ IDS = [
         ("InvalidAMIID.NotFound", "The image id '[{id}]' does not exist"),
         "The image ids '[{id}, {other}]' do not exist",
     ),
-    Ids(
-        "describe_volumes",
-        "VolumeIds",
-        "vol",
-        (
-            "InvalidParameterValue",
-            "Value ({id}) for parameter volumes is invalid. Expected: 'vol-...'.",
-        ),
-        ("InvalidVolume.NotFound", "The volume '{id}' does not exist."),
-        "The volumes '{id}, {other}' do not exist.",
-    ),
-    Ids(
-        "describe_volume_status",
-        "VolumeIds",
-        "vol",
-        (
-            "InvalidParameterValue",
-            "Value ({id}) for parameter volumes is invalid. Expected: 'vol-...'.",
-        ),
-        ("InvalidVolume.NotFound", "The volume '{id}' does not exist."),
-        "The volumes '{id}, {other}' do not exist.",
-    ),
+    Ids("describe_volumes", "VolumeIds", *VOLUME),
+    Ids("describe_volume_status", "VolumeIds", *VOLUME),
     Ids(
         "describe_snapshots",
         "SnapshotIds",
@@ -78,6 +81,10 @@ IDS = [
         ("InvalidSnapshotID.Malformed", 'Invalid id: "{id}"'),
         ("InvalidSnapshot.NotFound", "The snapshot '{id}' does not exist."),
         "The snapshot '{id}' does not exist.",
+        (
+            "InvalidParameterValue",
+            "Value ({id}) for parameter snapshotSet is invalid. Expected: 'snap-...'.",
+        ),
     ),
     Ids(
         "describe_security_group_rules",
@@ -172,7 +179,7 @@ IDS = [
 @pytest.mark.parametrize("shape", ["{prefix}-xyz", "{prefix}-{absent}0", "nonsense", "{prefix}"])
 def test_a_malformed_id_is_named(ec2: Any, ids: Ids, shape: str) -> None:
     given = shape.format(prefix=ids.prefix, absent=ABSENT)
-    code, sentence = ids.malformed
+    code, sentence = ids.refused_with(given)
     found = refused(getattr(ec2, ids.action), **{ids.member: [given]})
     assert found == (code, 400, sentence.format(id=given))
 
@@ -192,7 +199,7 @@ def test_an_id_that_nothing_has_is_not_found(ec2: Any, ids: Ids) -> None:
 )
 def test_the_form_is_looked_at_before_existence(ec2: Any, ids: Ids) -> None:
     given = [f"{ids.prefix}-{ABSENT}", "nonsense"]
-    code, sentence = ids.malformed
+    code, sentence = ids.refused_with("nonsense")
     found = refused(getattr(ec2, ids.action), **{ids.member: given})
     assert found == (code, 400, sentence.format(id="nonsense"))
 

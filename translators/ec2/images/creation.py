@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from state import ids, lifecycle
 from state.models import Image, Instance, Snapshot, Volume
-from translators import devices, errors, filters, refusals, snapshots, tags
+from translators import devices, errors, filters, forms, refusals, snapshots, tags
 from translators.ec2.images import disks, image_errors, names, refused, rights
 from translators.registry import Awaits, Context, Result, action
 
@@ -109,6 +109,7 @@ def create_image(ctx: Context, request: CreateImageRequestTypeDef) -> Result:
         platform=instance.platform,
         generation=instance.vm_generation,
         secure_boot_template=source.secure_boot_template,
+        boot_mode=source.boot_mode,
         root_device_name=instance.root_device_name,
         size_gib=root.size_gib,
         snapshot_id=rows[list(taken).index(instance.root_device_name)].id,
@@ -133,7 +134,7 @@ def create_image(ctx: Context, request: CreateImageRequestTypeDef) -> Result:
 
 def _instance(ctx: Context, instance_id: str) -> Instance:
     if not ids.is_well_formed("i", instance_id):
-        raise errors.invalid_instance_id_malformed(instance_id)
+        raise forms.not_an_instance_id(instance_id)
     query = sa.select(Instance).where(
         Instance.id == instance_id,
         filters.unindexed(Instance.account_key) == ctx.account_key,

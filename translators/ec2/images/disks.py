@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from state import ids
 from state.models import Image, ImageDisk, Snapshot
-from translators import devices, errors, refusals, snapshots, volume_types
+from translators import devices, errors, forms, refusals, snapshots, volume_types
 from translators.ec2.images import image_errors, refused
 from translators.registry import Context
 
@@ -73,7 +73,7 @@ def read(mappings: Sequence[BlockDeviceMappingTypeDef]) -> dict[str, Asked]:
             refusals.check(ebs, refused.IMAGE_DISK, prefix + "Ebs.")
             snapshot = ebs.get("SnapshotId")
             if snapshot is not None and not ids.is_well_formed("snap", snapshot):
-                raise errors.invalid_snapshot_id_malformed(snapshot)
+                raise forms.not_a_snapshot_id(snapshot)
             found[device] = Asked(ebs, prefix)
     return found
 

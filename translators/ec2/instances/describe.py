@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, cast
 import sqlalchemy as sa
 
 from state.models import Instance, Reservation
-from translators import errors, listing
-from translators.ec2.instances import filters, instance_errors, views
+from translators import errors, forms, listing
+from translators.ec2.instances import filters, views
 from translators.registry import Context, Result, action
 from translators.views import Fragments
 
@@ -46,7 +46,7 @@ RESOURCE: Final = listing.Resource(
     cut_max_results=True,
 )
 ONE: Final = dataclasses.replace(
-    RESOURCE, ids_word="instanceId", malformed=instance_errors.not_an_instance_id
+    RESOURCE, ids_word="instanceId", malformed=forms.not_an_instance_id
 )
 """As actions on one instance name it."""
 

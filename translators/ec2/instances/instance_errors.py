@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from translators import errors
 from translators.errors import Ec2Error
 
 
@@ -133,6 +132,11 @@ def invalid_value_for_instance_type(name: str) -> Ec2Error:
     return Ec2Error("InvalidParameterValue", f"Invalid value '{name}' for InstanceType.")
 
 
+def malformed_in_a_termination(text: str) -> Ec2Error:
+    """TerminateInstances has a sentence of its own."""
+    return Ec2Error("InvalidInstanceID.Malformed", f"The instance ID '{text}' is malformed")
+
+
 def missing_device_index() -> Ec2Error:
     return Ec2Error("MissingParameter", "Each network interface requires a device index.")
 
@@ -153,12 +157,6 @@ def no_root_volume(instance_id: str, device: str) -> Ec2Error:
         f"Instance does not have a volume attached at root ({device})"
     )
     return Ec2Error("InvalidParameterValue", message)
-
-
-def not_an_instance_id(text: str) -> Ec2Error:
-    if text.startswith("i-"):
-        return errors.invalid_instance_id_malformed(text)
-    return errors.invalid_parameter_value(text, "instanceId", "Expected: 'i-...'.")
 
 
 def operation_not_permitted(instance_id: str, verb: str, attribute: str) -> Ec2Error:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from state import lifecycle
 from state.models import Instance, Volume
-from translators import errors, listing
+from translators import errors, forms, listing
 from translators.ec2.instances import instance_errors, placement, views
 from translators.ec2.instances.describe import RESOURCE
 from translators.registry import Context, Result, action
@@ -96,7 +96,15 @@ def reboot_instances(ctx: Context, request: RebootInstancesRequestTypeDef) -> Re
     return {}
 
 
-@action("TerminateInstances", changes=True)
+_NAMED: Final = forms.Form(("i",), instance_errors.malformed_in_a_termination, "instancesSet")
+
+
+def _check(request: TerminateInstancesRequestTypeDef) -> None:
+    for text in request["InstanceIds"]:
+        _NAMED.check(text)
+
+
+@action("TerminateInstances", changes=True, check=_check)
 def terminate_instances(ctx: Context, request: TerminateInstancesRequestTypeDef) -> Result:
     """Ask for instances to be removed with their disks; terminating twice is no error.
 

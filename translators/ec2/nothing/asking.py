@@ -40,6 +40,10 @@ class Named:
 
     def refuse(self, given: Sequence[str]) -> Ec2Error:
         """Answer the error: the form of all comes before the existence of any."""
+        return self.wrong_form(given) or self._missing(given)
+
+    def wrong_form(self, given: Sequence[str]) -> Ec2Error | None:
+        """Answer the error for the first that cannot name any such thing."""
         if len(given) > _MOST:
             return errors.too_many_ids(len(given), _MOST, self.noun.removesuffix(" ID"))
         for text in given:
@@ -47,7 +51,7 @@ class Named:
                 return errors.invalid_parameter_value("", self.word, "The value cannot be empty")
             if not self._is_well_formed(text):
                 return self._malformed(text)
-        return self._missing(given)
+        return None
 
     def _is_well_formed(self, text: str) -> bool:
         if self.form is not None:
@@ -113,6 +117,15 @@ class Nothing:
         requested = request.get(self.filters_member) or ()
         filters.select((), requested, self._getters(requested))
         return {self.list_member or self.name.removeprefix("Describe"): []}
+
+    def check(self, request: Mapping[str, Any]) -> None:
+        """Look at the form of what is named.
+
+        :raises Ec2Error: for the first that cannot name any such thing
+        """
+        for one in self.named:
+            if error := one.wrong_form(_texts(request.get(one.member))):
+                raise error
 
     def _getters(self, requested: Sequence[Mapping[str, Any]]) -> dict[str, filters.Getter[object]]:
         names = self.filter_names.split()

@@ -323,4 +323,4 @@ TABLE: Final = (
 )
 
 for _row in TABLE:
-    action(_row.name)(_row)
+    action(_row.name, check=_row.check)(_row)

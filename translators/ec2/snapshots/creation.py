@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from state import ids
 from state.models import Instance, Snapshot, Volume
-from translators import errors, filters, refusals, snapshots, tags
+from translators import errors, filters, forms, refusals, snapshots, tags
 from translators.ec2.snapshots import refused
 from translators.errors import Ec2Error
 from translators.registry import Awaits, Context, Result, action
@@ -65,7 +65,7 @@ def create_snapshot(ctx: Context, request: CreateSnapshotRequestTypeDef) -> Resu
 
 def _volume(ctx: Context, volume_id: str) -> Volume:
     if not ids.is_well_formed("vol", volume_id):
-        raise errors.invalid_volume_id_malformed(volume_id)
+        raise forms.not_a_volume_id(volume_id, "volumeId")
     account, region = filters.unindexed(Volume.account_key), filters.unindexed(Volume.region)
     query = sa.select(Volume).where(
         Volume.id == volume_id, account == ctx.account_key, region == ctx.region
@@ -129,7 +129,7 @@ def _instance(ctx: Context, instance_id: str | None) -> Instance:
     if not instance_id:
         raise errors.missing_parameter("InstanceSpecification.InstanceId")
     if not ids.is_well_formed("i", instance_id):
-        raise errors.invalid_instance_id_malformed(instance_id)
+        raise forms.not_an_instance_id(instance_id)
     query = sa.select(Instance).where(
         Instance.id == instance_id,
         filters.unindexed(Instance.account_key) == ctx.account_key,

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from state import ids
 from state.models import Account, Snapshot, SnapshotPermission
-from translators import errors, listing, snapshots, tags
+from translators import errors, forms, listing, snapshots, tags
 from translators.filters import Condition, Filter, always, never, number, text, through, time
 from translators.registry import Context, Result, action
 
@@ -80,7 +80,7 @@ SNAPSHOTS: Final = listing.Resource(
     prefix="snap",
     id_member="SnapshotIds",
     ids_word="snapshotSet",
-    malformed=errors.invalid_snapshot_id_malformed,
+    malformed=lambda text: forms.not_a_snapshot_id(text, "snapshotSet"),
     not_found=errors.invalid_snapshot_not_found,
     filters=FILTERS,
     view=_view,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from state.models import Instance, Volume
-from translators import errors, listing, tags, volume_types, zones
+from translators import errors, forms, listing, tags, volume_types, zones
 from translators.filters import (
     Filter,
     always,
@@ -124,7 +124,7 @@ VOLUMES: Final = listing.Resource(
     prefix="vol",
     id_member="VolumeIds",
     ids_word="volumeSet",
-    malformed=errors.invalid_volume_id_malformed,
+    malformed=forms.not_a_volume_id,
     not_found=errors.invalid_volume_not_found,
     filters=FILTERS,
     view=load,

@@ -12,13 +12,14 @@ import sqlalchemy as sa
 
 from state import ids
 from state.models import Instance, Volume
-from translators import errors, listing
-from translators.ec2.volumes import volume_errors
+from translators import errors, forms, listing
 from translators.ec2.volumes.describe import VOLUMES
 from translators.registry import Context
 
 ONE: Final = dataclasses.replace(
-    VOLUMES, ids_word="volumeId", malformed=volume_errors.not_a_volume_id
+    VOLUMES,
+    ids_word="volumeId",
+    malformed=lambda text: forms.not_a_volume_id(text, "volumeId"),
 )
 """As actions on one volume name it."""
 ATTACHED: Final = ("moving", "attaching", "in-use", "detaching")
@@ -40,7 +41,7 @@ def instance(ctx: Context, instance_id: str) -> Any:
     :raises Ec2Error: ``InvalidInstanceID.Malformed``, ``InvalidInstanceID.NotFound``
     """
     if not ids.is_well_formed("i", instance_id):
-        raise volume_errors.not_an_instance_id(instance_id)
+        raise forms.not_an_instance_id(instance_id)
     row = ctx.session.execute(
         sa.select(Instance.__table__).where(
             Instance.id == instance_id,

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from state import ids
 from state.models import Instance, Volume, VolumeModification
-from translators import errors, listing, refusals, volume_types
+from translators import errors, forms, listing, refusals, volume_types
 from translators.ec2.volumes import describe, find, placement, refused, volume_errors
 from translators.filters import Filter, always, number, text, through, time
 from translators.registry import Context, Result, action
@@ -182,7 +182,7 @@ MODIFICATIONS: Final = listing.Resource(
     prefix="vol",
     id_member="VolumeIds",
     ids_word="volumeSet",
-    malformed=errors.invalid_volume_id_malformed,
+    malformed=forms.not_a_volume_id,
     not_found=lambda ids: volume_errors.modification_not_found(next(iter(ids))),
     filters=FILTERS,
     view=_view,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 
 from state.models import Host, Instance, Volume
-from translators import errors, listing, zones
+from translators import errors, forms, listing, zones
 from translators.ec2.volumes import find
 from translators.filters import Filter, always, either, mapped, never, text, through
 from translators.registry import Context, Result, action
@@ -104,7 +104,7 @@ STATUSES: Final = listing.Resource(
     prefix="vol",
     id_member="VolumeIds",
     ids_word="volumeSet",
-    malformed=errors.invalid_volume_id_malformed,
+    malformed=forms.not_a_volume_id,
     not_found=errors.invalid_volume_not_found,
     filters=FILTERS,
     view=_view,

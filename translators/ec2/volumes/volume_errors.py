@@ -75,16 +75,6 @@ def modification_rate_exceeded() -> Ec2Error:
     return Ec2Error("VolumeModificationRateExceeded", message)
 
 
-def not_a_volume_id(text: str) -> Ec2Error:
-    return errors.invalid_parameter_value(text, "volumeId", "Expected: 'vol-...'.")
-
-
-def not_an_instance_id(text: str) -> Ec2Error:
-    if text.startswith("i-"):
-        return errors.invalid_instance_id_malformed(text)
-    return errors.invalid_parameter_value(text, "instanceId", "Expected: 'i-...'.")
-
-
 def not_attached_there(volume_id: str, instance_id: str, device: str | None) -> Ec2Error:
     message = f"The volume '{volume_id}' is not attached to instance '{instance_id}'"
     if device is not None:
