@@ -115,8 +115,9 @@ def put(vm_id: str, generation: int, name: str, content: bytes, *, has_drive: bo
     """
     place, machine = _PLACES[generation], Ref("vm")
     into = _exchange(machine, place, path(name)) if has_drive else [_add(machine, place, name)]
+    left = Call("Agent\\Remove-Tree", {"Path": _part(path(name))})
     fetch = Call("Hyper-V\\Get-VM", {"Id": vm_id}, keep="vm")
-    return Plan("put-disc", (*_write(name, content), fetch, *into), changes=True)
+    return Plan("put-disc", (left, *_write(name, content), fetch, *into), changes=True)
 
 
 def eject(vm_id: str, place: Place) -> Plan:
@@ -137,9 +138,7 @@ def _part(disc: Path) -> Path:
 
 
 def _write(name: str, content: bytes) -> Sequence[Call]:
-    disc = path(name)
-    left = Call("Agent\\Remove-Tree", {"Path": _part(disc)})
-    return [left, *(call for plan in file.put(disc, content) for call in plan.calls)]
+    return [call for plan in file.put(path(name), content) for call in plan.calls]
 
 
 def _add(machine: Ref, place: Place, name: str) -> Call:
