@@ -274,7 +274,7 @@ def test_so_many_imports_of_an_account_go_on_at_a_time(
 ) -> None:
     monkeypatch.setattr(actions, "MOST", 2)
     made = [gateway.call("ImportSnapshot", **snapshot())["ImportTaskId"] for _ in range(2)]
-    assert gateway.refusal("ImportSnapshot", **snapshot())[0] == "ResourceCountLimitExceeded"
+    assert gateway.refusal("ImportSnapshot", **snapshot())[0] == "ResourceLimitExceeded"
     gateway.call("ImportSnapshot", by=gateway.stranger, **snapshot())
     gateway.call("CancelImportTask", ImportTaskId=made[0])
     gateway.call("ImportSnapshot", **snapshot())

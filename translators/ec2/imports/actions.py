@@ -43,7 +43,7 @@ def import_image(ctx: Context, request: ImportImageRequestTypeDef) -> Result:
     """Have an image made of one disk, that a URL below a configured prefix names.
 
     :raises Ec2Error: ``InvalidParameter``, ``InvalidParameterValue``, ``MissingParameter``,
-        ``ResourceCountLimitExceeded``, ``UnsupportedOperation``
+        ``ResourceLimitExceeded``, ``UnsupportedOperation``
     """
     refusals.check(request, refused.IMAGE)
     given = tags.from_specifications(request, "import-image-task")
@@ -72,7 +72,7 @@ def import_snapshot(ctx: Context, request: ImportSnapshotRequestTypeDef) -> Resu
     """Have a snapshot made of a disk that a URL below a configured prefix names.
 
     :raises Ec2Error: ``InvalidParameter``, ``InvalidParameterValue``, ``MissingParameter``,
-        ``ResourceCountLimitExceeded``, ``UnsupportedOperation``
+        ``ResourceLimitExceeded``, ``UnsupportedOperation``
     """
     refusals.check(request, refused.SNAPSHOT)
     given = tags.from_specifications(request, "import-snapshot-task")

@@ -24,4 +24,4 @@ def over(task_id: str, state: str) -> Ec2Error:
 
 def too_many(limit: int) -> Ec2Error:
     message = f"The limit of {limit} concurrent import tasks has been reached."
-    return Ec2Error("ResourceCountLimitExceeded", message)
+    return Ec2Error("ResourceLimitExceeded", message)
