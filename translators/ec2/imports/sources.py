@@ -21,7 +21,7 @@ from translators.registry import Context
 FORMATS: Final = ("VHD", "VHDX", "VMDK", "RAW", "QCOW2")
 """EC2's without OVA, which is an archive of a VM, and with what cloud images mostly are."""
 _LONGEST_URL: Final = 2048
-_URL: Final = re.compile(r"https://[!-\[\]-~]+")  # what can be seen, without the backslash
+_URL: Final = re.compile(r"https?://[!-\[\]-~]+")  # what can be seen, without the backslash
 _OBJECT: Final = re.compile(r"s3://([^/]+)/(.*)", re.DOTALL)
 
 
