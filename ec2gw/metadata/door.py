@@ -16,8 +16,9 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from ec2gw.metadata import forwarder, passwords, tokens
+from ec2gw.metadata import forwarder, tokens
 from ec2gw.metadata.callers import Asked, Caller, Callers
+from ec2gw.metadata.passwords import Passwords
 from ec2gw.metadata.throttle import Throttle
 from translators.guests import openstack, tree
 
@@ -76,7 +77,7 @@ class Door:
     def __init__(
         self,
         callers: Callers,
-        passwords_: passwords.Passwords,
+        passwords: Passwords,
         *,
         token_key: bytes,
         forwarder_key: bytes | None,
@@ -86,7 +87,7 @@ class Door:
         routers: int = 0,
     ) -> None:
         self._callers = callers
-        self._passwords = passwords_
+        self._passwords = passwords
         self._token_key = token_key
         self._forwarder_key = forwarder_key
         self._pool = pool
@@ -102,13 +103,11 @@ class Door:
             forwarded = word is not None
             asked = Asked(word.address, word.network) if word else Asked(request.remote)
             known = self._callers.known(asked)
-            if known is not None:
-                caller = known[0]
-            else:
+            caller = known[0] if known else None
+            self._check_pace(asked, caller)
+            if known is None:
                 loop = asyncio.get_running_loop()
                 caller = await loop.run_in_executor(self._pool, self._callers.look, asked)
-            if not self._throttle.admits(caller.key if caller else asked, time.monotonic()):
-                raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE)
             if caller is None:
                 raise _Refused(HTTPStatus.NOT_FOUND)
             reply = await self._admitted(request, caller)
@@ -123,6 +122,16 @@ class Door:
             _log.debug("metadata-request", extra={**who, **fields, "status": reply.status})
         return reply
 
+    def _check_pace(self, asked: Asked, caller: Caller | None) -> None:
+        """Refuse who asks too often, before the database is asked who it is."""
+        now = time.monotonic()
+        if self._throttle.admits(asked, now):
+            return
+        if self._throttle.is_to_be_told(asked, now):
+            who = {"instance": caller.id} if caller else {}
+            _log.warning("metadata-throttled", extra={**who, "address": asked.address})
+        raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE)
+
     def _word(self, request: Request) -> forwarder.Word | None:
         """Answer what a forwarder says; without a key nobody is one."""
         said = request.all(forwarder.FORWARDED)
@@ -135,7 +144,9 @@ class Door:
             return forwarder.word(self._forwarder_key, said[0], signatures[0], self._clock())
         except forwarder.Refused as error:
             fields = {"remote": request.remote, "why": str(error)}
-            if self._throttle.admits(("forwarder", request.remote), time.monotonic()):
+            who, now = f"forwarder {request.remote}", time.monotonic()
+            self._throttle.admits(who, now)  # so that it is known
+            if self._throttle.is_to_be_told(who, now):
                 _log.warning("metadata-forwarder-refused", extra=fields)
             raise _Refused(HTTPStatus.FORBIDDEN) from None
 

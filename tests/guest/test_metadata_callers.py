@@ -187,13 +187,17 @@ def test_nothing_is_written_while_the_state_is_in_recovery(
 # -- too much
 
 
-def test_who_asks_too_often_gets_503_and_the_others_do_not(scene: Scene) -> None:
+def test_who_asks_too_often_gets_503_and_the_others_do_not(
+    scene: Scene, caplog: pytest.LogCaptureFixture
+) -> None:
     with Imds(scene.store, throttle=Throttle(rate=1, burst=20)) as imds:
         statuses = [imds.ask(ID).status for _ in range(30)]
 
         assert statuses[:20] == [200] * 20
         assert statuses.count(503) >= 8
         assert imds.ask(ID, source=OTHER).status == 200
+    told = [vars(one) for one in caplog.records if one.message == "metadata-throttled"]
+    assert [one["instance"] for one in told] == [scene.here]
 
 
 def test_a_bucket_fills_again_and_the_longest_unused_is_forgotten() -> None:
