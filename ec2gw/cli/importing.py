@@ -23,6 +23,7 @@ from sqlalchemy.orm import Session
 
 from ec2gw import config
 from ec2gw.auth import accounts
+from ec2gw.cli import image_guests
 from ec2gw.cli.bars import Bars
 from ec2gw.cli.opening import Failed, configured, data_option, opened
 from ec2gw.depot import places
@@ -61,6 +62,7 @@ _SHOWN: Final = {
 @click.option("--region", default=zones.ANY, help="Default: every region.")
 @click.option("--zone", help="Of the host that gets it first.")
 @click.option("--wait/--no-wait", default=True, help="Until it is there and was looked at.")
+@image_guests.guest_options
 @data_option
 def import_(
     source: str,
@@ -75,6 +77,7 @@ def import_(
     region: str,
     zone: str | None,
     wait: bool,
+    guest: dict[str, Any],
     data: Path | None,
     file: Path | None,
 ) -> None:
@@ -106,6 +109,7 @@ def import_(
         "Platform": (platform or "").capitalize(),
         "BootMode": boot_mode or "",
         "Public": not private,
+        "Guest": guest,
         **({"Zone": zone} if zone else {}),
     }
     with opened(resolved) as (store, vault), _interruptible():

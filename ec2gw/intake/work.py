@@ -60,7 +60,7 @@ class Made:
     virtual_bytes: int
     generation: int
     platform: partitions.Platform
-    boot_mode: str | None
+    boot_mode: str
     guess: bool
     why: str | None
 
@@ -134,7 +134,7 @@ def make(source: Path, folder: Path, order: Order, limits: Limits, report: Repor
         virtual,
         generation,
         platform,
-        order.boot_mode,
+        order.boot_mode or ("uefi" if generation == 2 else "legacy-bios"),
         guess=order.platform is None and boot is not None and boot.why is None,
         why=boot.why if boot and order.platform is None else None,
     )

@@ -144,6 +144,7 @@ def test_a_disk_is_fetched_converted_and_left_on_the_depots_shelf(
     with scene.store.read() as session:
         image = session.get_one(models.Image, row.image_key)
         assert (image.state, image.generation, image.platform) == ("pending", 2, None)
+        assert image.boot_mode == "uefi"
     assert scene.scratch == []
     assert list(dict.fromkeys(heard)) == ["fetching", "looking", "converting", "sealing"]
     assert not scene.works()
