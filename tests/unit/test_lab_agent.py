@@ -256,6 +256,14 @@ def test_no_path_leaves_the_root_or_means_a_device(
     assert host.calls == []
 
 
+def test_no_path_at_all_ejects_a_disc(host: ToyHost, driver: Driver) -> None:
+    made = call("New-VM", {"Name": "dvd"}, "dvd")
+    ejected = call("Set-VMDvdDrive", {"VMDvdDrive": {"$ref": "dvd"}, "Path": None})
+    assert driver.ask([made, ejected])["ok"]
+    [one] = host.ran("Set-VMDvdDrive")
+    assert one["Path"] is None
+
+
 def test_paths_are_joined_to_the_root(host: ToyHost, driver: Driver) -> None:
     places = ["images/A_b-1.2.vhdx", "journals", "tmp", "a" * 100]
     paths = [{"$path": place} for place in places]

@@ -31,6 +31,7 @@ ALLOWED: dict[str, list[str]] = {
     "Hyper-V\\Set-VM": ["VM", "Notes"],
     "Hyper-V\\Start-VM": ["VM"],
     "Hyper-V\\New-VHD": ["Path", "ParentPath", "Differencing", "SizeBytes"],
+    "Hyper-V\\Set-VMDvdDrive": ["VMDvdDrive", "Path"],
     "Hyper-V\\Checkpoint-VM": ["Name"],
     "CimCmdlets\\Get-CimInstance": ["ClassName", "Namespace"],
     "CimCmdlets\\Invoke-CimMethod": ["InputObject", "MethodName", "Arguments"],
@@ -40,6 +41,7 @@ ALLOWED: dict[str, list[str]] = {
 PATHS = {
     "Hyper-V\\New-VM": ["Path"],
     "Hyper-V\\New-VHD": ["Path", "ParentPath"],
+    "Hyper-V\\Set-VMDvdDrive": ["Path"],
     "Agent\\Get-FileState": ["Path"],
 }
 

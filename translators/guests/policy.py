@@ -8,10 +8,12 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from translators.settings import Guest
 
+_PASSWORD_SECONDS: Final = 600.0
+"""A disc with a password stays no longer, whatever is said of others."""
 Datasource = Literal["nocloud", "configdrive"]
 
 
@@ -35,7 +37,8 @@ def is_time_to_eject(text: str) -> bool:
 def eject_after_seconds(guest: Guest, *, has_password: bool) -> float | None:
     """How long after the first heartbeat the disc goes; None: never."""
     if guest.eject_seed_after == "never":
-        return 600.0 if has_password else None
+        return _PASSWORD_SECONDS if has_password else None
     if guest.eject_seed_after == "first-heartbeat":
         return 0.0
-    return float(guest.eject_seed_after)
+    stays = float(guest.eject_seed_after)
+    return min(stays, _PASSWORD_SECONDS) if has_password else stays

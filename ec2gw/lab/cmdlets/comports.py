@@ -28,19 +28,10 @@ def com_port_object(session: Session, vm: model.Vm, number: int) -> Live:
     return Values.of("VMComPort", values, vm.id, str(number))
 
 
-def _numbers(shell: Shell) -> Sequence[int]:
-    if not shell.has("Number"):
-        return (1, 2)
-    number = shell.number("Number")
-    if number not in (1, 2):
-        text = "A machine has COM ports 1 and 2."
-        raise faults.invalid_parameter(shell.activity, text, str(number))
-    return (number,)
-
-
 @cmdlet("Hyper-V\\Get-VMComPort", simulates="VM VMName Number")
 def get_vm_com_port(shell: Shell) -> Sequence[Live]:
-    ids, numbers = shell.vm_ids(), _numbers(shell)
+    ids = shell.vm_ids()
+    numbers = [shell.number("Number")] if shell.has("Number") else [1, 2]
     with shell.reading() as session:
         vms = [shell.vm(session, one) for one in ids]
         return [com_port_object(session, vm, number) for vm in vms for number in numbers]
@@ -49,7 +40,7 @@ def get_vm_com_port(shell: Shell) -> Sequence[Live]:
 @cmdlet("Hyper-V\\Set-VMComPort", simulates="VM VMName Number Path")
 def set_vm_com_port(shell: Shell) -> Sequence[Live]:
     changed: list[Live] = []
-    [number] = _numbers(shell)
+    number = shell.number("Number")
     for vm_id in shell.vm_ids():
         with shell.changing() as session:
             vm = shell.vm(session, vm_id)
