@@ -38,6 +38,10 @@ def not_an_instance_id(text: str) -> Ec2Error:
     return errors.invalid_parameter_value(text, "instanceId", "Expected: 'i-...'.")
 
 
+def not_a_rule_id(text: str) -> Ec2Error:
+    return errors.invalid_parameter_value(text, "securityGroupRuleIds", "Expected: 'sgr-...'.")
+
+
 @dataclass(frozen=True, slots=True)
 class Form:
     """How the ids of a member look."""
@@ -62,14 +66,20 @@ def _form(prefix: str, malformed: Malformed, word: str) -> Form:
     return Form((prefix,), malformed, word)
 
 
+_TASKS: Final = ("import-ami", "import-snap")
 _GROUP: Final = errors.invalid_group_id_malformed
 FORMS: Final[Mapping[str, Form]] = {
     "DhcpOptionsIds": _form("dopt", errors.invalid_dhcp_options_id_malformed, "dhcpOptionsSet"),
+    "ExcludeDataVolumeIds": _form(
+        "vol", lambda text: not_a_volume_id(text, "excludeDataVolumeId"), "excludeDataVolumeId"
+    ),
     "GroupId": _form("sg", _GROUP, "groupId"),
     "GroupIds": _form("sg", _GROUP, "groupIdSet"),
     "Groups": _form("sg", _GROUP, "groupId"),
     "ImageId": _form("ami", errors.invalid_ami_id_malformed, "imageId"),
     "ImageIds": _form("ami", errors.invalid_ami_id_malformed, "imageSet"),
+    "ImportTaskId": Form(_TASKS, errors.invalid_conversion_task_id_malformed, "importTaskId"),
+    "ImportTaskIds": Form(_TASKS, errors.invalid_conversion_task_id_malformed, "importTaskIds"),
     "InstanceId": _form("i", not_an_instance_id, "instanceId"),
     "InstanceIds": _form("i", errors.invalid_instance_id_malformed, "instancesSet"),
     "InternetGatewayIds": _form(
@@ -85,6 +95,8 @@ FORMS: Final[Mapping[str, Form]] = {
     "ReferencedGroupId": _form("sg", _GROUP, "referencedGroupId"),
     "RouteTableIds": _form("rtb", errors.invalid_route_table_id_malformed, "routeTableIdSet"),
     "SecurityGroupIds": _form("sg", _GROUP, "groupId"),
+    "SecurityGroupRuleId": _form("sgr", not_a_rule_id, "securityGroupRuleId"),
+    "SecurityGroupRuleIds": _form("sgr", not_a_rule_id, "securityGroupRuleIdSet"),
     "SnapshotId": _form("snap", not_a_snapshot_id, "snapshotId"),
     "SnapshotIds": _form(
         "snap", lambda text: not_a_snapshot_id(text, "snapshotSet"), "snapshotSet"

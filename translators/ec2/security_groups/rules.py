@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
 from state.models import SecurityGroup, SecurityGroupRule
-from translators import errors, listing, tags, zones
+from translators import errors, forms, listing, tags, zones
 from translators.filters import Filter, text, through
 from translators.registry import Context, Result, action
 
@@ -78,9 +78,7 @@ SECURITY_GROUP_RULES: Final = listing.Resource(
     prefix="sgr",
     id_member="SecurityGroupRuleIds",
     ids_word="securityGroupRuleIdSet",
-    malformed=lambda given: errors.invalid_parameter_value(
-        given, "securityGroupRuleIds", "Expected: 'sgr-...'."
-    ),
+    malformed=forms.not_a_rule_id,
     not_found=errors.invalid_security_group_rule_id_not_found,
     filters=FILTERS,
     view=_view,

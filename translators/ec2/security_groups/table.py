@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from state import ids
 from state.models import SecurityGroup, SecurityGroupRule, Tag
 from state.statements import Insertion
-from translators import errors, port_rules
+from translators import errors, forms, port_rules
 from translators.ec2.security_groups import group_errors, permissions
 from translators.ec2.security_groups.permissions import Rule
 from translators.registry import Context
@@ -114,9 +114,7 @@ def check_id(rule_id: str) -> None:
     :raises Ec2Error: ``InvalidParameterValue``
     """
     if not ids.is_well_formed("sgr", rule_id):
-        raise errors.invalid_parameter_value(
-            rule_id, "securityGroupRuleIds", "Expected: 'sgr-...'."
-        )
+        raise forms.not_a_rule_id(rule_id)
 
 
 def check_count(rules: Collection[Rule]) -> None:
