@@ -1,118 +1,194 @@
-"""Fidelity: what the laboratory's objects show has the names and types of the recorded classes."""
+"""The laboratory's objects are real ones, and what it has no model of it refuses by name.
+
+Source: ec2gw/lab/binding/data/README.md (classes of Hyper-V by reflection, WMI of live hosts).
+"""
 
 from __future__ import annotations
 
-import datetime
-import enum
-import uuid
-from collections.abc import Iterator
+import functools
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import pytest
 
-from ec2gw.lab.binding import tables
-from ec2gw.lab.binding.values import WIDTHS
-from ec2gw.lab.cmdlets.objects import Live
-from tests.unit.lab_host import LINUX, ROOT, Bench
+from ec2gw.lab.agent.host import CmdletError
+from ec2gw.lab.binding import own, tables
+from ec2gw.lab.binding.values import Typed
+from ec2gw.lab.cmdlets import cim
+from ec2gw.lab.cmdlets.objects import Live, Values
+from ec2gw.lab.cmdlets.shell import CMDLETS
+from tests.truth import objects
+from tests.truth.ledger import Ledger
+from tests.truth.objects import CALLS, SILENT, Held, Stage
+from tests.unit.lab_host import Bench
 
-ONE = rf"{ROOT}\instances\i-1"
+LIST: Final = Path(__file__).with_name("not_simulated.toml")
+RECORDED: Final = "recorded classes of Hyper-V and WMI"
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
-    made = Bench(tmp_path / "world.sqlite3")
-    yield made
-    made.world.close()
+def stage(tmp_path: Path) -> Stage:
+    return Stage(Bench(tmp_path / "world.sqlite3"))
 
 
-def objects(bench: Bench) -> list[Live]:
-    vm = bench.start("i-1")
-    bench("Add-VMDvdDrive", VM=vm)
-    nics = bench("Get-VMNetworkAdapter", VM=vm)
-    bench("Checkpoint-VM", VM=vm)
-    bench(
-        "Add-VMNetworkAdapterExtendedAcl",
-        VMNetworkAdapter=nics,
-        Action="Deny",
-        Direction="Inbound",
-        Weight=1,
-    )
-    found = [
-        *bench("Get-VM"),
-        *nics,
-        *bench("Get-VMNetworkAdapterVlan", VMNetworkAdapter=nics),
-        *bench("Get-VMHardDiskDrive", VM=vm),
-        *bench("Get-VMDvdDrive", VM=vm),
-        *bench("Get-VMFirmware", VM=vm),
-        *bench("Get-VMIntegrationService", VM=vm),
-        *bench("Get-VMSnapshot", VM=vm),
-        *bench("Get-VMNetworkAdapterExtendedAcl", VMNetworkAdapter=nics),
-        *bench("Agent\\Start-DiskCopy", Source=LINUX, Destination=ONE + r"\copy.vhdx"),
-        *bench("Get-VMProcessor", VM=vm),
-        *bench("Get-VMMemory", VM=vm),
-        *bench("Get-VHD", Path=[LINUX, ONE + r"\root.vhdx"]),
-        *bench("Get-VMHost"),
-        *bench("Get-VMSwitch"),
-        *bench("CimCmdlets\\Get-CimInstance", ClassName="Win32_OperatingSystem"),
-        *bench("CimCmdlets\\Get-CimInstance", ClassName="Win32_ComputerSystem"),
+@functools.cache
+def listed() -> frozenset[str]:
+    """Properties of recorded classes that the laboratory has no model of, reviewed."""
+    read: Mapping[str, list[str]] = tomllib.loads(LIST.read_text(encoding="utf-8"))["class"]
+    return frozenset(f"{name}.{one}" for name, ones in read.items() for one in ones)
+
+
+def complaints(held: Held) -> list[str]:
+    """What is wrong: other types, properties that are gone, and lines that nothing needs."""
+    recorded = {one for one in held.refused if not _is_own(one)}
+    return [
+        *held.wrong,
+        *(f"{one} is not simulated, and not in {LIST.name}" for one in held.refused - listed()),
+        *(f"{one} is simulated: take it out of {LIST.name}" for one in listed() - recorded),
     ]
-    for name in (
-        *("Msvm_ComputerSystem", "Msvm_VirtualSystemSettingData", "Msvm_ShutdownComponent"),
-        "Msvm_StorageJob",
-    ):
-        namespace = "root/virtualization/v2"
-        found += bench("CimCmdlets\\Get-CimInstance", ClassName=name, Namespace=namespace)
-    bench("Stop-VM", VM=vm, TurnOff=True)
-    bench.clock.advance(5)
-    return [*found, *bench("Get-VM"), *bench("Get-VMNetworkAdapter", VM=vm)]
 
 
-def is_a(value: object, kind: str) -> bool:
-    base = kind.removesuffix("?")
-    if value is None:
-        # .NET texts and objects may be null, as whatever the table marks so.
-        return kind.endswith("?") or base == "string"
-    if base.endswith("[]"):
-        return isinstance(value, list) and all(is_a(one, base[:-2]) for one in value)
-    if base in tables.enums():
-        return isinstance(value, enum.Enum) and value.name in tables.enums()[base]
-    if base in WIDTHS:
-        low, high = WIDTHS[base]
-        whole = isinstance(value, int) and not isinstance(value, bool)
-        return whole and low <= int(str(value)) <= high
-    plain: dict[str, type] = {
-        "string": str,
-        "bool": bool,
-        "boolean": bool,
-        "guid": uuid.UUID,
-        "timespan": datetime.timedelta,
-        "datetime": datetime.datetime,
-        "number": int,
-        "sint16": int,
-    }
-    if base in plain:
-        return isinstance(value, plain[base])
-    return isinstance(value, Live) and value.class_name in (base, "VMNetworkAdapter")
+def _is_own(path: str) -> bool:
+    return path.partition(".")[0] in own.CLASSES
 
 
-def test_every_property_shown_has_the_recorded_type(bench: Bench) -> None:
-    shown = 0
-    for live in objects(bench):
-        if ":" in live.class_name:
-            table = tables.wmi(*live.class_name.split(":", 1))
-            kinds = table["properties"] if table else {}
-        else:
-            kinds = tables.properties(live.class_name) or {}
-        for name, kind in kinds.items():
-            if name not in live.modelled():
-                continue
-            shown += 1
-            value = live.property(name)
-            assert is_a(value, kind), f"{live.class_name}.{name} is {value!r}, not {kind}"
-    assert shown > 300
+def everything(stage: Stage) -> tuple[Held, list[str]]:
+    """Make every call; answer what was seen, and which cmdlets told nothing."""
+    held, silent = Held(), []
+    for namespace, name in cim.INSTANCES:
+        found = stage.cim(name)
+        assert found, f"{namespace}:{name}"
+        objects.hold(found, held)
+    for qualified in CALLS:
+        told = objects.ask(stage, qualified)
+        objects.hold(told, held)
+        if not told:
+            silent.append(qualified)
+    return held, silent
 
 
-def test_no_object_shows_more_than_its_class_has(bench: Bench) -> None:
-    for live in objects(bench):
-        extra = set(live.modelled()) - live.known()
-        assert not extra, f"{live.class_name} has no {extra}"
+def test_every_simulated_cmdlet_is_asked_for_its_objects() -> None:
+    assert set(CALLS) == set(CMDLETS)
+
+
+def test_every_object_of_every_cmdlet_is_a_recorded_one(stage: Stage, ledger: Ledger) -> None:
+    held, silent = everything(stage)
+    assert set(silent) == SILENT
+    assert complaints(held) == []
+    recorded = {one for one in held.shown if not _is_own(one)}
+    ledger.note("cmdlets of the laboratory", "its own list", checked=len(CALLS))
+    ledger.note(
+        "properties of its objects", RECORDED, checked=len(recorded), exceptions=len(listed())
+    )
+
+
+def test_what_a_cmdlet_brings_is_of_the_class_that_the_tables_name(stage: Stage) -> None:
+    for qualified in CALLS:
+        cmdlet = tables.cmdlet(qualified, tables.LABORATORY)
+        assert cmdlet is not None
+        for one in objects.ask(stage, qualified):
+            if isinstance(one, Live) and cmdlet.module != "CimCmdlets":
+                bases = (one.class_name, *tables.BASES.get(one.class_name, ()))
+                assert set(bases) & set(cmdlet.output), (qualified, one.class_name)
+            elif not isinstance(one, Live):
+                assert objects.is_a(one, cmdlet.output[0]), qualified
+
+
+# -- what is not simulated
+
+
+def _arguments(cmdlet: tables.Cmdlet, wanted: str) -> Mapping[str, object]:
+    """What binds with this parameter in it: values of which the type alone is known."""
+    chosen = next(one for one in cmdlet.sets if wanted in one.names)
+    names = {*chosen.mandatory, wanted}
+    return {name: Typed(cmdlet.parameters[name].type) for name in names}
+
+
+def test_every_parameter_without_a_model_is_refused_by_its_name(
+    tmp_path: Path, ledger: Ledger
+) -> None:
+    bench, refused = Bench(tmp_path / "world.sqlite3"), 0
+    for qualified, simulated in CMDLETS.items():
+        cmdlet = tables.cmdlet(qualified, tables.LABORATORY)
+        assert cmdlet is not None
+        for name in cmdlet.parameters.keys() - simulated.parameters:
+            arguments = _arguments(cmdlet, name)
+            with pytest.raises(CmdletError) as caught:
+                bench.machine.invoke(qualified, arguments)
+            assert caught.value.id.startswith("NotSimulated"), (qualified, name, str(caught.value))
+            others = arguments.keys() - simulated.parameters
+            assert any(f"-{one}." in caught.value.text for one in others), (qualified, name)
+            refused += 1
+    ledger.note("parameters refused by name", "recorded 2019", checked=refused)
+
+
+def test_a_cmdlet_without_a_model_is_one_that_the_host_does_not_have(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "world.sqlite3")
+    for name, row in tables._load("cmdlets.json").items():
+        qualified = f"{row['module']}\\{name}"
+        if qualified not in CMDLETS:
+            with pytest.raises(CmdletError) as caught:
+                bench.machine.invoke(qualified, {})
+            assert caught.value.id == "CommandNotFoundException"
+            assert qualified in caught.value.text
+
+
+def test_a_class_of_wmi_without_a_model_is_refused_by_its_name(tmp_path: Path) -> None:
+    bench, asked = Bench(tmp_path / "world.sqlite3"), 0
+    for namespace, classes in tables._load("wmi.json").items():
+        for name in classes:
+            if (namespace, name) not in cim.INSTANCES:
+                with pytest.raises(CmdletError, match=f"-ClassName {name}") as caught:
+                    bench("CimCmdlets\\Get-CimInstance", ClassName=name, Namespace=namespace)
+                assert caught.value.id.startswith("NotSimulated")
+                asked += 1
+    assert asked > 10
+
+
+# -- trials: each change of an object is told
+
+
+def test_a_property_that_is_deleted_is_told(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    make = Values.of
+
+    def without(class_name: str, values: Mapping[str, object], *identity: str) -> Live:
+        less = {name: value for name, value in values.items() if name != "SwitchType"}
+        return make(class_name, less, *identity)
+
+    monkeypatch.setattr(Values, "of", staticmethod(without))
+    held, _ = everything(stage)
+    said = complaints(held)
+    assert said == ["VMSwitch.SwitchType is not simulated, and not in not_simulated.toml"]
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"Notes": 5}, "VMSwitch.Notes is 5, not string"),
+        ({"SwitchType": "External"}, "VMSwitch.SwitchType is 'External', not VMSwitchType"),
+        ({"Id": "x"}, "VMSwitch.Id is 'x', not guid"),
+        ({"Note": ""}, "VMSwitch has no Note"),
+        ({"AllowManagementOS": None}, "VMSwitch.AllowManagementOS is None, not bool"),
+    ],
+)
+def test_a_property_of_another_type_or_name_is_told(
+    values: Mapping[str, object], said: str
+) -> None:
+    held = Held()
+    objects.hold([Values.of("VMSwitch", values)], held)
+    assert held.wrong == [said]
+
+
+def test_an_object_within_another_is_looked_at_too() -> None:
+    adapter = Values.of("VMNetworkAdapter", {"Name": 5})
+    held = Held()
+    objects.hold([Values.of("VirtualMachine", {"NetworkAdapters": [adapter]})], held)
+    assert held.wrong == ["VMNetworkAdapter.Name is 5, not string"]
+
+
+def test_a_line_that_nothing_needs_is_told(stage: Stage) -> None:
+    held, _ = everything(stage)
+    held.refused.discard(sorted(held.refused)[0])
+    assert len(complaints(held)) == 1
