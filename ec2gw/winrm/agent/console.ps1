@@ -100,7 +100,7 @@ function Start-ConsoleReader {
     $action = ScheduledTasks\New-ScheduledTaskAction -Execute 'C:\Windows\System32\WindowsPowerShell\v1.0\powershell.exe' -Argument "-NoLogo -NoProfile -NonInteractive -ExecutionPolicy Bypass -File ..\tasks\console-$Version.ps1" -WorkingDirectory ([System.IO.Path]::GetDirectoryName($told))
     $who = ScheduledTasks\New-ScheduledTaskPrincipal -UserId 'S-1-5-18' -LogonType ServiceAccount -RunLevel Highest
     $when = ScheduledTasks\New-ScheduledTaskTrigger -AtStartup
-    $how = ScheduledTasks\New-ScheduledTaskSettingsSet -AllowStartIfOnBatteries -DontStopIfGoingOnBatteries -StartWhenAvailable -ExecutionTimeLimit ([System.TimeSpan]::Zero) -RestartCount 999 -RestartInterval ([System.TimeSpan]::FromMinutes(1))
+    $how = ScheduledTasks\New-ScheduledTaskSettingsSet -AllowStartIfOnBatteries -DontStopIfGoingOnBatteries -StartWhenAvailable -ExecutionTimeLimit ([System.TimeSpan]::Zero) -RestartCount 255 -RestartInterval ([System.TimeSpan]::FromMinutes(1))
     $null = ScheduledTasks\Register-ScheduledTask -TaskPath '\ec2gw\' -TaskName $task -Action $action -Principal $who -Trigger $when -Settings $how -Force
     ScheduledTasks\Start-ScheduledTask -TaskPath '\ec2gw\' -TaskName $task
 }

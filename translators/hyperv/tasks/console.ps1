@@ -15,74 +15,81 @@ function Read-Consoles {
     $open = @{}                                             # name -> the connected pipe, its buffer, the read under way
     $later = @{}                                            # name -> not before, and the pause after that attempt
     while ($true) {
-        if ($clock.ElapsedMilliseconds - $looked -ge 1000) {
-            $looked = $clock.ElapsedMilliseconds
-            if ($Resident) { if ($null -eq $mine) { $mine = & $alone 'task.lock' }; $may = $null -ne $mine }
-            else { $free = & $alone 'task.lock'; $may = $null -ne $free; if ($may) { $free.Dispose() } }
-            if ($may -and $null -eq $lock) { $lock = & $alone 'reader.lock'; $known = [datetime]::MinValue }
-            if (-not $may -and $null -ne $lock) { $lock.Dispose(); $lock = $null }
-            $before = $names
-            if ($null -eq $lock) { $names = @() }
-            else {
+        try {
+            if ($clock.ElapsedMilliseconds - $looked -ge 1000) {
+                $looked = $clock.ElapsedMilliseconds
+                if ($Resident) { if ($null -eq $mine) { $mine = & $alone 'task.lock' }; $may = $null -ne $mine }
+                else { $free = & $alone 'task.lock'; $may = $null -ne $free; if ($may) { $free.Dispose() } }
+                if ($may -and $null -eq $lock) { $lock = & $alone 'reader.lock'; $known = [datetime]::MinValue }
+                if (-not $may -and $null -ne $lock) { $lock.Dispose(); $lock = $null }
+                $before = $names
+                if ($null -eq $lock) { $names = @() }
+                else {
+                    try {
+                        $written = [System.IO.File]::GetLastWriteTimeUtc($list)
+                        if ([System.IO.File]::Exists($list) -and $written -ne $known) { $names = @([System.IO.File]::ReadAllLines($list)); $known = $written }
+                    }
+                    catch [System.IO.IOException], [System.UnauthorizedAccessException] { $null = $_ }                 # being written: next time
+                }
+                if (-not [object]::ReferenceEquals($before, $names)) {
+                    $wanted = [System.Collections.Hashtable]::new([System.StringComparer]::Ordinal)
+                    foreach ($name in $names) { $wanted[$name] = $true }
+                    foreach ($name in @($open.get_Keys())) { if (-not $wanted.ContainsKey($name)) { $open[$name].pipe.Dispose(); $open.Remove($name) } }
+                    foreach ($name in @($later.get_Keys())) { if (-not $wanted.ContainsKey($name)) { $later.Remove($name) } }
+                }
+            }
+            $left = $most
+            foreach ($name in $names) {
+                if ($left -le 0) { break }
+                if ($open.ContainsKey($name)) { continue }
+                $pause = 250
+                if ($later.ContainsKey($name)) {
+                    if ($later[$name].at -gt $clock.ElapsedMilliseconds) { continue }
+                    $pause = [System.Math]::Min(5000, 2 * $later[$name].pause)
+                }
+                $left--
+                # Whoever serves a pipe of that name learns who we are, and cannot act for us.
+                $pipe = [System.IO.Pipes.NamedPipeClientStream]::new('.', $name, [System.IO.Pipes.PipeDirection]::InOut, [System.IO.Pipes.PipeOptions]::Asynchronous, [System.Security.Principal.TokenImpersonationLevel]::Identification)
                 try {
-                    $written = [System.IO.File]::GetLastWriteTimeUtc($list)
-                    if ([System.IO.File]::Exists($list) -and $written -ne $known) { $names = @([System.IO.File]::ReadAllLines($list)); $known = $written }
+                    $pipe.Connect(0)
+                    $buffer = [byte[]]::new($piece)
+                    $open[$name] = @{ pipe = $pipe; buffer = $buffer; read = $pipe.ReadAsync($buffer, 0, $piece) }
+                    $later.Remove($name)
                 }
-                catch [System.IO.IOException], [System.UnauthorizedAccessException] { $null = $_ }                 # being written: next time
-            }
-            if (-not [object]::ReferenceEquals($before, $names)) {
-                $wanted = [System.Collections.Hashtable]::new([System.StringComparer]::Ordinal)
-                foreach ($name in $names) { $wanted[$name] = $true }
-                foreach ($name in @($open.get_Keys())) { if (-not $wanted.ContainsKey($name)) { $open[$name].pipe.Dispose(); $open.Remove($name) } }
-                foreach ($name in @($later.get_Keys())) { if (-not $wanted.ContainsKey($name)) { $later.Remove($name) } }
-            }
-        }
-        $left = $most
-        foreach ($name in $names) {
-            if ($left -le 0) { break }
-            if ($open.ContainsKey($name)) { continue }
-            $pause = 250
-            if ($later.ContainsKey($name)) {
-                if ($later[$name].at -gt $clock.ElapsedMilliseconds) { continue }
-                $pause = [System.Math]::Min(5000, 2 * $later[$name].pause)
-            }
-            $left--
-            # Whoever serves a pipe of that name learns who we are, and cannot act for us.
-            $pipe = [System.IO.Pipes.NamedPipeClientStream]::new('.', $name, [System.IO.Pipes.PipeDirection]::InOut, [System.IO.Pipes.PipeOptions]::Asynchronous, [System.Security.Principal.TokenImpersonationLevel]::Identification)
-            try {
-                $pipe.Connect(0)
-                $buffer = [byte[]]::new($piece)
-                $open[$name] = @{ pipe = $pipe; buffer = $buffer; read = $pipe.ReadAsync($buffer, 0, $piece) }
-                $later.Remove($name)
-            }
-            catch [System.TimeoutException], [System.IO.IOException], [System.UnauthorizedAccessException], [System.InvalidOperationException] {
-                $pipe.Dispose()
-                $later[$name] = @{ at = $clock.ElapsedMilliseconds + $pause; pause = $pause }
-            }
-        }
-        $reads = [System.Threading.Tasks.Task[]] @(foreach ($one in $open.get_Values()) { $one.read })
-        if ($reads.Count -gt 0) { $null = [System.Threading.Tasks.Task]::WaitAny($reads, 250) } else { Start-Sleep -Milliseconds 250 }
-        foreach ($name in @($open.get_Keys())) {
-            $one = $open[$name]
-            if (-not $one.read.IsCompleted) { continue }
-            $count = 0
-            if (-not $one.read.IsFaulted -and -not $one.read.IsCanceled) { $count = $one.read.Result }
-            $log = [System.IO.Path]::Combine($Folder, "$name.log")
-            try {
-                if ($count -gt 0) {
-                    if ([System.IO.File]::Exists($log) -and [System.IO.FileInfo]::new($log).Length + $count -gt $largest) { [System.IO.File]::Delete("$log.old"); [System.IO.File]::Move($log, "$log.old") }
-                    $file = [System.IO.FileStream]::new($log, 'Append', 'Write', 'ReadWrite')
-                    try { $file.Write($one.buffer, 0, $count) } finally { $file.Dispose() }
+                catch [System.TimeoutException], [System.IO.IOException], [System.UnauthorizedAccessException], [System.InvalidOperationException] {
+                    $pipe.Dispose()
+                    $later[$name] = @{ at = $clock.ElapsedMilliseconds + $pause; pause = $pause }
                 }
             }
-            catch [System.IO.IOException], [System.UnauthorizedAccessException] { $null = $_ }                     # no room: this piece is lost, the guest goes on
-            try { if ($count -gt 0) { $one.read = $one.pipe.ReadAsync($one.buffer, 0, $piece) } } catch [System.IO.IOException], [System.InvalidOperationException] { $count = 0 }
-            if ($count -eq 0) {                               # the VM went off, or starts anew
-                $one.pipe.Dispose()
-                $open.Remove($name)
-                $later[$name] = @{ at = $clock.ElapsedMilliseconds + 250; pause = 125 }
+            $reads = [System.Threading.Tasks.Task[]] @(foreach ($one in $open.get_Values()) { $one.read })
+            if ($reads.Count -gt 0) { $null = [System.Threading.Tasks.Task]::WaitAny($reads, 250) } else { Start-Sleep -Milliseconds 250 }
+            foreach ($name in @($open.get_Keys())) {
+                $one = $open[$name]
+                if (-not $one.read.IsCompleted) { continue }
+                $count = 0
+                if (-not $one.read.IsFaulted -and -not $one.read.IsCanceled) { $count = $one.read.Result }
+                $log = [System.IO.Path]::Combine($Folder, "$name.log")
+                try {
+                    if ($count -gt 0) {
+                        if ([System.IO.File]::Exists($log) -and [System.IO.FileInfo]::new($log).Length + $count -gt $largest) { [System.IO.File]::Delete("$log.old"); [System.IO.File]::Move($log, "$log.old") }
+                        $file = [System.IO.FileStream]::new($log, 'Append', 'Write', 'ReadWrite')
+                        try { $file.Write($one.buffer, 0, $count) } finally { $file.Dispose() }
+                    }
+                }
+                catch [System.IO.IOException], [System.UnauthorizedAccessException] { $null = $_ }                     # no room: this piece is lost, the guest goes on
+                try { if ($count -gt 0) { $one.read = $one.pipe.ReadAsync($one.buffer, 0, $piece) } } catch [System.IO.IOException], [System.InvalidOperationException] { $count = 0 }
+                if ($count -eq 0) {                               # the VM went off, or starts anew
+                    $one.pipe.Dispose()
+                    $open.Remove($name)
+                    $later[$name] = @{ at = $clock.ElapsedMilliseconds + 250; pause = 125 }
+                }
             }
+            Start-Sleep -Milliseconds 20                          # what guests write never costs the host more than so many reads
         }
-        Start-Sleep -Milliseconds 20                          # what guests write never costs the host more than so many reads
+        catch {                                               # whatever it was: let go of all, and begin anew
+            foreach ($one in $open.get_Values()) { $one.pipe.Dispose() }
+            $open = @{}; $later = @{}; $names = @(); $known = [datetime]::MinValue
+            Start-Sleep -Milliseconds 1000
+        }
     }
 }
