@@ -100,7 +100,7 @@ class Agent:
         return self.late.pop(i)
     def ask(self, calls, **kw): return self.wait(self.send(calls, **kw))
 
-OWN = {"Write-FileChunk": ["Path", "Offset", "Base64"], "Complete-File": ["Path", "Sha256", "Length"], "Get-FileState": ["Path", "Hash"], "Move-File": ["Path", "Destination", "ReadOnly"], "Remove-Tree": ["Path"], "New-Folder": ["Path"], "Test-Root": [], "Compress-Journal": ["Tokens", "Damaged"], "Start-DiskCopy": ["Source", "Destination"], "Set-VMIdentity": ["Id", "BiosGuid", "SerialNumber", "AssetTag"],
+OWN = {"Write-FileChunk": ["Path", "Offset", "Base64"], "Complete-File": ["Path", "Sha256", "Length"], "Get-FileState": ["Path", "Hash"], "Move-File": ["Path", "Destination", "ReadOnly"], "Remove-Tree": ["Path"], "New-Folder": ["Path"], "Test-Root": [], "Compress-Journal": ["Tokens", "Damaged"], "Start-DiskCopy": ["Source", "Destination"], "Set-VMIdentity": ["Id", "AssetTag", "BiosGuid", "SerialNumber"],
        "Start-Transfer": ["Name", "Generation", "Direction", "Path", "Url", "Certificate", "Token", "Length", "Sha256"], "Get-Transfer": ["Name"], "Remove-Transfer": ["Name"],
        "Get-Thumbnail": ["Id", "Width", "Height"], "Watch-Console": ["Names", "Others"], "Get-Console": ["Name"], "Start-ConsoleReader": ["Version"], "Get-ConsoleReader": [], "Stop-ConsoleReader": []}
 PATHS = {"Hyper-V\\New-VHD": ["Path", "ParentPath"], "Hyper-V\\New-VM": ["Path"], "Hyper-V\\Add-VMHardDiskDrive": ["Path"], "Hyper-V\\Set-VMDvdDrive": ["Path"], **{"Agent\\" + n: [p for p in ps if p in ("Path", "Source", "Destination")] for n, ps in OWN.items() if {"Path", "Source"} & set(ps)}}

@@ -22,7 +22,7 @@ ALLOWED: Final[dict[str, tuple[str, ...]]] = {
     "Agent\\Move-File": ("Path", "Destination", "ReadOnly"),
     "Agent\\New-Folder": ("Path",),
     "Agent\\Remove-Tree": ("Path",),
-    "Agent\\Set-VMIdentity": ("Id", "BiosGuid", "SerialNumber", "AssetTag"),
+    "Agent\\Set-VMIdentity": ("Id", "AssetTag", "BiosGuid", "SerialNumber"),
     "Agent\\Start-ConsoleReader": ("Version",),
     "Agent\\Start-DiskCopy": ("Source", "Destination"),
     "Agent\\Stop-ConsoleReader": (),
