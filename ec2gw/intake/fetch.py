@@ -40,6 +40,7 @@ ANSWER_SECONDS: Final = 60.0
 """From the request to the end of the headers."""
 SLOWEST_BYTES_PER_SECOND: Final = 16 * 1024
 """On the average of a minute; who is slower keeps others from their turn."""
+LONGEST_SECONDS: Final = 24 * 3600.0
 
 _TICK_SECONDS: Final = 0.5
 _PIECE_BYTES: Final = 256 * 1024
@@ -276,11 +277,14 @@ class _Guard:
         self._socket.close()
 
     def _watch(self) -> None:
-        marked, at = 0, time.monotonic()
+        began = time.monotonic()
+        marked, at = 0, began
         while not self._ended.wait(_TICK_SECONDS):
             now = time.monotonic()
             try:
                 self._tick(self.came, self.total)
+                if now - began > LONGEST_SECONDS:
+                    raise Refused("it takes longer than a day")
                 if self._answer_by is not None:
                     if now > self._answer_by:
                         raise Refused("it does not answer")

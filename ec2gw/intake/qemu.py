@@ -33,6 +33,10 @@ BLOCK_BYTES: Final = MIB
 LARGEST_VHDX_BYTES: Final = 64 * 1024 * GIB
 
 _LOOK_SECONDS: Final = 60.0
+_LONG_SECONDS: Final = 3600.0
+_SECONDS_PER_GIB: Final = 60.0
+"""So long a disk of that size may take, by the clock and of a processor."""
+_ENDING_SECONDS: Final = 20.0
 _TICK_SECONDS: Final = 0.5
 _MEMORY_BYTES: Final = 4 * GIB
 _OPEN_FILES: Final = 64
@@ -126,7 +130,7 @@ def _check_more(data: Mapping[str, Any]) -> None:
         raise Refused("the disk is spread over several files: make it one (monolithicSparse)")
 
 
-def check(source: Path, kind: str, *, tick: Tick) -> None:
+def check(source: Path, kind: str, virtual_bytes: int, *, tick: Tick) -> None:
     """Find out whether all is there that the disk's tables point at.
 
     :raises Refused: for what is truncated or damaged
@@ -138,7 +142,7 @@ def check(source: Path, kind: str, *, tick: Tick) -> None:
             ["check", "-q", "--image-opts", _source(source, kind)],
             reads=[source],
             tick=tick,
-            seconds=None,
+            seconds=_patience(virtual_bytes),
             fine=(0, 3),  # 3: clusters that nobody uses
         )
     except NoRoom:
@@ -177,7 +181,7 @@ def convert(
         *("convert", "-p", "-n", "--target-is-zero", "-O", "vhdx"),
         *("--image-opts", _source(source, kind), target.name),
     ]
-    _run(said, reads=[source], writes=folder, tick=room, seconds=None, file_bytes=size)
+    _run(said, reads=[source], writes=folder, tick=room, seconds=_patience(size), file_bytes=size)
     return size
 
 
@@ -216,6 +220,10 @@ def _free(folder: Path) -> int:
     return disk.f_bavail * disk.f_frsize
 
 
+def _patience(virtual_bytes: int) -> float:
+    return _LONG_SECONDS + _SECONDS_PER_GIB * (virtual_bytes // GIB)
+
+
 def _python() -> list[str]:
     return [sys.executable, "-I", "-S", str(Path(sandbox.__file__).resolve())]
 
@@ -226,7 +234,7 @@ def _run(
     reads: Sequence[Path] = (),
     writes: Path | None = None,
     tick: Tick,
-    seconds: float | None,
+    seconds: float,
     file_bytes: int = 0,
     fine: Sequence[int] = (0,),
 ) -> str:
@@ -240,7 +248,7 @@ def _run(
         # A VHDX has tables and a log besides its blocks.
         "RLIMIT_FSIZE": file_bytes + file_bytes // 512 + 64 * MIB,
         "RLIMIT_NOFILE": _OPEN_FILES,
-        "RLIMIT_CPU": 600 + 60 * (file_bytes // GIB),
+        "RLIMIT_CPU": int(seconds),
     }
     order = {
         "limits": limits,
@@ -258,7 +266,9 @@ def _run(
     )
     try:
         said, complaint = _follow(process, tick, seconds)
-        status = process.wait()
+        status = process.wait(_ENDING_SECONDS)
+    except subprocess.TimeoutExpired:
+        raise Failed("qemu-img does not come to an end") from None
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
@@ -288,11 +298,9 @@ def _failed(status: int, complaint: str) -> Refused:
     return Failed(shown[:_LONGEST_REASON])
 
 
-def _follow(
-    process: subprocess.Popen[bytes], tick: Tick, seconds: float | None
-) -> tuple[bytes, bytes]:
+def _follow(process: subprocess.Popen[bytes], tick: Tick, seconds: float) -> tuple[bytes, bytes]:
     """Take what it says until it closes both, keep so much of it, tell how far it is."""
-    deadline = None if seconds is None else time.monotonic() + seconds
+    deadline = time.monotonic() + seconds
     kept: dict[str, bytearray] = {"out": bytearray(), "error": bytearray()}
     percent: float | None = None
     with selectors.DefaultSelector() as selector:
@@ -311,7 +319,7 @@ def _follow(
                 kept[key.data] += piece
                 del kept[key.data][:-_MOST_SAID]
             now = time.monotonic()
-            if deadline is not None and now > deadline:
+            if now > deadline:
                 raise Failed("qemu-img does not come to an end")
             if now - ticked >= _TICK_SECONDS:
                 ticked = now

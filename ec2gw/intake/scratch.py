@@ -79,9 +79,18 @@ def is_held(data: Path, name: str) -> bool:
     return False
 
 
+def give(path: Path, data: Path) -> None:
+    """Have the path belong to whom the data folder does: root may run commands beside a service."""
+    if os.geteuid() == 0:
+        owner = data.stat()
+        os.chown(path, owner.st_uid, owner.st_gid, follow_symlinks=False)
+
+
 def _room(data: Path) -> Path:
     room = data / ROOM
-    room.mkdir(mode=0o700, exist_ok=True)
+    if not room.exists():
+        room.mkdir(mode=0o700, exist_ok=True)
+        give(room, data)
     if room.is_symlink() or room.stat().st_mode & 0o077:
         raise Refused(f"{room} is open to others, or not where it seems: chmod 700")
     return room

@@ -210,6 +210,7 @@ def hand_over(
 ) -> None:
     """Leave what was made to the depot and the engine."""
     shelf = Shelf(resolved.data / "depot", spare_bytes=0)
+    scratch.give(made.file, resolved.data)
 
     def write(session: Session) -> None:
         imports.hand_over(

@@ -102,7 +102,7 @@ def make(source: Path, folder: Path, order: Order, limits: Limits, report: Repor
             f"the disk has {-(-told.virtual_bytes // qemu.GIB)} GiB; the largest that is taken "
             f"has {most // qemu.GIB}"
         )
-    qemu.check(path, kind, tick=looking)
+    qemu.check(path, kind, told.virtual_bytes, tick=looking)
 
     def read(offset: int, length: int) -> bytes:
         return qemu.read(path, kind, offset, length, folder, tick=looking)

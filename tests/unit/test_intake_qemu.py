@@ -49,7 +49,7 @@ def scratch(tmp_path: Path) -> Path:
 
 def passes(source: Path, kind: str) -> int:
     told = qemu.info(source, kind, tick=nothing)
-    qemu.check(source, kind, tick=nothing)
+    qemu.check(source, kind, told.virtual_bytes, tick=nothing)
     return told.virtual_bytes
 
 
@@ -237,7 +237,7 @@ def test_a_cancelled_conversion_ends_at_once_and_leaves_no_process(
 
     began = time.monotonic()
     with pytest.raises(Cancelled):
-        qemu._run(["convert"], reads=[slow.parent], writes=scratch, tick=tick, seconds=None)
+        qemu._run(["convert"], reads=[slow.parent], writes=scratch, tick=tick, seconds=60)
     assert heard[-1] == 12.5
     assert time.monotonic() - began < 10
 
@@ -284,3 +284,19 @@ def test_what_it_says_is_kept_within_bounds(
         qemu._run(["info"], reads=[loud.parent], writes=scratch, tick=nothing, seconds=30)
     assert str(caught.value) in ("no", f"qemu-img was ended by {signal.SIGPIPE.name}")
     assert threading.active_count() == threads
+
+
+@pytest.mark.parametrize("way", ["exec sleep 60", "exec sleep 60 >&- 2>&-"])
+def test_who_does_not_come_to_an_end_is_ended(
+    way: str, scratch: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    silent = tmp_path / "bin" / "qemu-img"
+    silent.parent.mkdir()
+    silent.write_text(f"#!/bin/sh\n{way}\n")
+    silent.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{silent.parent}:{os.environ['PATH']}")
+    monkeypatch.setattr(qemu, "_ENDING_SECONDS", 0.5)
+    began = time.monotonic()
+    with pytest.raises(Refused, match="does not come to an end"):
+        qemu._run(["info"], reads=[silent.parent], writes=scratch, tick=nothing, seconds=1)
+    assert time.monotonic() - began < 10
