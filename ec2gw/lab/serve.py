@@ -93,8 +93,8 @@ class Laboratory:
         """Open a door for each host, then tell in `hosts.json` how to get in."""
         for number, name in enumerate(self.world.hosts):
             with self.world.changing(name) as session:  # its agents ended with the last one
-                consoles.settle(session, read=session.machine.reader_running)
-                session.machine.agents = 0
+                consoles.settle(session, agents=False)
+                session.machine.agents = {}
                 session.put_machine()
             self._doors[name] = self._open(name, number)
         self._porter = Porter(self.world)

@@ -55,7 +55,7 @@ def lose_the_link(gateway: Rig) -> None:
 
     def nobody_reads() -> bool:
         with gateway.world.reading(HOST) as session:
-            return session.machine.agents == 0
+            return not any(session.machine.agents.values())
 
     gateway.until(nobody_reads, "the agent has ended")
 

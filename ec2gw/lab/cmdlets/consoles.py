@@ -85,9 +85,9 @@ def watch_console(shell: Shell) -> Sequence[Live]:
     names, others = _names(shell, "Names"), _names(shell, "Others")
     with shell.changing() as session:
         consoles.settle(session)
-        session.machine.watched = names
+        session.machine.watched[shell.root.lower()] = names
         session.put_machine()
-        folder = paths.join(session.machine.root, consoles.FOLDER)
+        folder = paths.join(shell.root, consoles.FOLDER)
         session.make_folders(folder)
         for file in session.children(folder):
             name, _, ending = paths.name(file.path).partition(".")
@@ -101,7 +101,7 @@ def get_console(shell: Shell) -> Sequence[Live]:
     [name] = _names(shell, "Name")
     with shell.changing() as session:
         consoles.settle(session)
-        path = consoles.log(session, name)
+        path = consoles.log(shell.root, name)
         found = [one for one in (path + ".old", path) if session.file(one) is not None]
         data = b"".join(session.content(one) for one in found)[-TAIL_BYTES:]
         if not data:

@@ -164,10 +164,10 @@ class LabMachine:
             self._world.changing(self._name) as session,
         ):
             machine = session.machine
-            at_home = not self._root or self._root.lower() == machine.root.lower()
-            if at_home and machine.agents != alive:
+            root = (self._root or machine.root).lower()
+            if machine.agents.get(root, 0) != alive:
                 consoles.settle(session)
-                machine.agents = alive
+                machine.agents[root] = alive
                 session.put_machine()
 
     # -- the journal, a file below the root like any other

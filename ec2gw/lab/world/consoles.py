@@ -17,18 +17,15 @@ LARGEST_BYTES = 256 * 1024
 _PIPE = "\\\\.\\pipe\\"
 
 
-def is_read(machine: model.Machine) -> bool:
-    """Whether the task or some agent reads the pipes."""
-    return machine.reader_running or machine.agents > 0
-
-
-def settle(session: Session, *, read: bool | None = None) -> None:
+def settle(session: Session, *, agents: bool = True) -> None:
     """Put what was written by now into the logs of those whose consoles are read.
 
-    `read` False: nobody did, whatever was written down of it.
+    `agents` False: they have long ended, whatever was written down of them.
     """
     machine = session.machine
-    reading = is_read(machine) if read is None else read
+    reading = {root for root, alive in machine.agents.items() if alive > 0 and agents}
+    if machine.reader_running:
+        reading.add(machine.root.lower())
     for vm in session.vms():
         said = [one for one in vm.said if one.at <= session.now]
         if not said:
@@ -36,13 +33,15 @@ def settle(session: Session, *, read: bool | None = None) -> None:
         vm.said = [one for one in vm.said if one.at > session.now]
         session.put_vm(vm)
         name = _pipe(vm)
-        if reading and name in machine.watched:
-            _append(session, name, "".join(one.text for one in said).encode("latin-1"))
+        for root in reading:
+            if name in machine.watched.get(root, ()):
+                data = "".join(one.text for one in said).encode("latin-1")
+                _append(session, log(root, name), data)
 
 
-def log(session: Session, name: str) -> str:
+def log(root: str, name: str) -> str:
     """Where the log of a console lies."""
-    return paths.join(session.machine.root, FOLDER, f"{name}.log")
+    return paths.join(root, FOLDER, f"{name}.log")
 
 
 def _pipe(vm: model.Vm) -> str:
@@ -51,8 +50,7 @@ def _pipe(vm: model.Vm) -> str:
     return path.removeprefix(_PIPE) if path.startswith(_PIPE) else ""
 
 
-def _append(session: Session, name: str, data: bytes) -> None:
-    path = log(session, name)
+def _append(session: Session, path: str, data: bytes) -> None:
     file = session.file(path)
     if file is None:
         session.make_folders(paths.parent(path))

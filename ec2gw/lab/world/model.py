@@ -340,12 +340,12 @@ class Machine:
     merges: list[Merge] = field(default_factory=list)
     makings: list[Making] = field(default_factory=list)
     tasks: list[Task] = field(default_factory=list)
-    agents: int = 0
-    """How many agents live: they read consoles."""
-    watched: list[str] = field(default_factory=list)
-    """The consoles that are to be read, by the names of their pipes."""
+    agents: dict[str, int] = field(default_factory=dict)
+    """Root in lower case -> how many agents of it live: they read consoles."""
+    watched: dict[str, list[str]] = field(default_factory=dict)
+    """Root in lower case -> the consoles that are to be read, by the names of their pipes."""
     reader_version: str = ""
-    """Of the task that reads consoles; empty: there is none."""
+    """Of the task that reads consoles for the configured root; empty: there is none."""
     reader_running: bool = False
     injected: list[Injected] = field(default_factory=list)
 
