@@ -147,6 +147,11 @@ def test_a_disk_from_outside_is_verified_and_launched(intake: Intake) -> None:
     assert (image.root_device_name, image.architecture) == ("/dev/sda1", "x86_64")
     assert (disk.state, disk.phase, disk.progress) == ("completed", "ready", 100)
     assert intake.below("snapshots") == {("lab-b", f"{disk.id}.vhdx")}
+    with intake.world.reading("lab-b") as session:
+        file = session.file(f"C:\\ec2gw\\snapshots\\{disk.id}.vhdx")
+        assert file is not None
+        assert file.vhd is not None
+        assert file.vhd.size == GIB  # rounded up, as volumes of it are
     copies = {row.host_key: row.ready for row in intake.rows(models.SnapshotCopy)}
     assert copies == {intake.target.key: True}
     assert intake.rows(models.Transfer) == []

@@ -48,11 +48,11 @@ def freeze(intent: Intent, sight: Sight) -> Decision:
         return Wait(0.2)
     strays = [one for one in sight.machine.checkpoints if one.name.startswith(checkpoint.PREFIX)]
     if strays:  # of ours, and of no snapshot that is known: what an older state left there
-        return _attempt(intent, checkpoint.remove(mine.id, strays[0].name))
+        return attempt(intent, checkpoint.remove(mine.id, strays[0].name))
     if intent.cold and not intent.machine.running and mine.state not in vm.OFF_STATES:
         return Wait(0.2)
     plan = checkpoint.take(mine.id, checkpoint.name_of(intent.point))
-    return _attempt(intent, plan, Rest("failed"))
+    return attempt(intent, plan, Rest("failed"))
 
 
 @step("snapshot", "copying")
@@ -76,7 +76,7 @@ def copy(intent: Intent, sight: Sight) -> Decision:
         return Wait(_soon(intent))
     if sight.half is not None and (done_at_once or (sight.job and sight.job.progress == "done")):
         plan = copying.finish(intent.temporary, Path(intent.file_name))
-        return _attempt(intent, plan, Rest("failed"))
+        return attempt(intent, plan, Rest("failed"))
     if intent.point is not None:
         # Without its checkpoint the file is written to again: what it holds is of no one moment.
         mine = _mine(intent, sight)
@@ -87,7 +87,7 @@ def copy(intent: Intent, sight: Sight) -> Decision:
     folder = Path(intent.file_name.rpartition("/")[0])
     plan = copying.start(intent.source, intent.temporary, folder)
     why = f"the copy ended with {sight.job.why}" if sight.job else None
-    return _attempt(intent, plan, Rest("failed"), why)
+    return attempt(intent, plan, Rest("failed"), why)
 
 
 @step("snapshot", "releasing")
@@ -109,11 +109,11 @@ def release(intent: Intent, sight: Sight) -> Decision:
 def clean(intent: Intent, sight: Sight) -> Decision:
     """See nothing of it left on the host; of a file that is another snapshot's too, nothing new."""
     if sight.job is not None and sight.job.progress == "running" and intent.job is not None:
-        return _attempt(intent, copying.cancel(intent.job))
+        return attempt(intent, copying.cancel(intent.job))
     whole = sight.whole is not None and intent.removes_file
     if sight.half is not None or whole:
         others = (Path(intent.file_name),) if whole else ()
-        return _attempt(intent, copying.discard(intent.temporary, *others))
+        return attempt(intent, copying.discard(intent.temporary, *others))
     if intent.point is None or intent.others or intent.machine is None:
         return Rest("removed")
     mine = _mine(intent, sight)
@@ -137,7 +137,7 @@ def _unfreeze(intent: Intent, sight: Sight, mine: vm.Vm) -> Decision | None:
     if sight.machine.named(name):
         if mine.in_transition:
             return Wait(0.2)
-        return _attempt(intent, checkpoint.remove(mine.id, name))
+        return attempt(intent, checkpoint.remove(mine.id, name))
     merging = any(path.lower().endswith(".avhdx") for path in sight.machine.drives.values())
     if merging and not sight.machine.checkpoints:
         return Wait(_soon(intent), "its checkpoint is still being merged" if late else None)
@@ -162,7 +162,7 @@ def _soon(intent: Intent) -> float:
     return max(0.1, min(_LONGEST_POLL, intent.seconds_in_phase / 10))
 
 
-def _attempt(
+def attempt(
     intent: Intent, plan: Plan, hopeless: Rest | None = None, why: str | None = None
 ) -> Decision:
     """Run the plan, with pauses that grow; after enough fruitless tries, the finding.

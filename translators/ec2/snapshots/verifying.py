@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Final
 
+from translators.ec2.snapshots import steps
 from translators.ec2.snapshots.intents import Intent, Sight
-from translators.hyperv import vhd
+from translators.hyperv import vhd, volume
+from translators.hyperv.host import Path
 from translators.settings import GIB
 from translators.steps import Decision, Rest, Wait, step
 
@@ -21,7 +23,7 @@ _CODE: Final = "Client.InvalidSnapshot"
 
 @step("snapshot", "verifying")
 def verify(intent: Intent, sight: Sight) -> Decision:
-    """See a whole VHDX, no child of another disk, and of the size that was told of it."""
+    """See a whole VHDX, no child of another disk, of the size that was told of it, in whole GiB."""
     if sight.header is None:
         assert sight.refused is not None
         late = intent.seconds_in_phase > _PATIENCE_SECONDS
@@ -35,6 +37,9 @@ def verify(intent: Intent, sight: Sight) -> Decision:
         return _refuse("it is a part of another disk")
     if -(-disk.size_bytes // GIB) != intent.size_gib:
         return _refuse("it is not as large as it was when it was converted")
+    if disk.size_bytes % GIB:  # volumes have whole ones, and a guest is to find all of its volume
+        plan = volume.grow(Path(intent.file_name), intent.size_gib * GIB)
+        return steps.attempt(intent, plan, _refuse("its host cannot round its size up"))
     return Rest("verified")
 
 
