@@ -47,6 +47,8 @@ class Guest:
     """Whether their firmware says that they are on EC2."""
     eject_seed_after: str = "600"
     """Seconds after the first heartbeat, or `first-heartbeat`, or `never`."""
+    bare_seed: bool = True
+    """Whether a disc without user data and password takes the place of an ejected one."""
 
 
 @dataclass(frozen=True, slots=True)

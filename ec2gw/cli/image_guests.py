@@ -19,7 +19,7 @@ from state import models
 from translators.guests import policy
 
 F = TypeVar("F", bound=Callable[..., Any])
-_KNOBS: Final = ("seed", "imds", "smbios_ec2", "eject_seed_after")
+_KNOBS: Final = ("seed", "imds", "smbios_ec2", "eject_seed_after", "bare_seed")
 
 
 def guest_options(command: F) -> F:
@@ -31,6 +31,7 @@ def guest_options(command: F) -> F:
     @click.option(
         "--eject-seed-after", metavar="SECONDS|first-heartbeat|never", callback=_time_to_eject
     )
+    @click.option("--bare-seed/--no-bare-seed", default=None, help="What follows an ejected disc.")
     @functools.wraps(command)
     def taking(**given: Any) -> Any:
         knobs = {name: given.pop(name) for name in _KNOBS}

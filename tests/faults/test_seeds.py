@@ -21,11 +21,15 @@ from ec2gw.lab.world import model
 from state import guests, models
 from state.store import Store
 from tests.faults.rig import SETTINGS, Rig, rig
+from tests.faults.test_recovery import Restored
 from tests.faults.test_volumes import HOST, ZONE, attach, rest, running
 from translators.guests import identity
 from translators.settings import Guest
 
-AT_ONCE = dataclasses.replace(SETTINGS, guest=Guest(eject_seed_after="first-heartbeat"))
+BARE_AFTER = dataclasses.replace(SETTINGS, guest=Guest(eject_seed_after="first-heartbeat"))
+AT_ONCE = dataclasses.replace(
+    SETTINGS, guest=Guest(eject_seed_after="first-heartbeat", bare_seed=False)
+)
 _SET = "Hyper-V\\Set-VMDvdDrive"
 
 
@@ -128,6 +132,33 @@ def test_a_disc_goes_after_the_guest_has_answered(at_once: Rig) -> None:
     stop(at_once, one)
     start(at_once, one)
     is_gone(at_once, one)
+
+
+def test_a_bare_disc_takes_the_place_of_an_ejected_one_and_goes_with_the_instance(
+    store: Store, tmp_path: Path
+) -> None:
+    with rig(store, tmp_path, BARE_AFTER) as made:
+        made.start()
+        kept: dict[str, Any] = {"DeviceName": "/dev/sda1", "Ebs": {"DeleteOnTermination": False}}
+        one = running(made, UserData=user_data("#!secret"), BlockDeviceMappings=[kept])
+        made.until(lambda: phase(made, one) == "gone", "the disc is gone")
+        assert content(made, one) is None
+        [dvd] = vm(made, one).dvds
+        assert dvd.path is not None
+        assert dvd.path.endswith(f"\\{one}\\bare.iso")
+        with made.world.reading(HOST) as session:
+            left = session.content(dvd.path)
+        assert b"#!secret" not in left
+        assert one.encode() in left
+        stop(made, one)
+        change(made, one, b"#!second")
+        start(made, one)
+        made.until(lambda: phase(made, one) == "gone", "the second is gone")
+        assert [dvd.path for dvd in vm(made, one).dvds] == [dvd.path]
+        made.ask("TerminateInstances", InstanceIds=[one])
+        made.wait("terminated", one)
+        files = {left.rpartition("\\")[2] for left in made.leftovers()}
+        assert files - {one, "Virtual Machines"} == {"root.vhdx"}
 
 
 def test_a_disc_stays_as_long_as_it_is_to(gateway: Rig) -> None:
@@ -282,3 +313,39 @@ def test_no_volume_is_put_where_the_disc_is(gateway: Rig) -> None:
     [disk] = [disk for disk in vm(gateway, one).disks if disk.location]
     assert disk.location == 25
     assert vm(gateway, one).dvds[0].location == 63
+
+
+def test_no_disc_outlives_its_time_because_an_old_state_does_not_know_it(
+    store: Store, tmp_path: Path
+) -> None:
+    gateway = Restored(store, tmp_path, AT_ONCE)
+    try:
+        gateway.start()
+        [old] = gateway.launched()
+        is_gone(gateway, old)
+        copy = gateway.copy()
+        for image in gateway.rows(models.Image):
+            gateway.update(models.Image, image.key, guest={"eject_seed_after": "never"})
+        [young] = gateway.launched()
+        stop(gateway, old)
+        change(gateway, old, b"#!new")
+        start(gateway, old)
+        assert content(gateway, old) is not None
+        assert content(gateway, young) is not None
+        gateway.restart(copy)
+        is_gone(gateway, old)
+        is_gone(gateway, young)
+    finally:
+        gateway.close()
+        gateway.store.close()
+
+
+def test_a_disc_is_ejected_on_the_host_that_its_vm_moved_to(at_once: Rig) -> None:
+    console = Console(at_once.world)
+    console.inject(HOST, _SET, "before", times=1000)
+    one = running(at_once)
+    at_once.until(lambda: at_once.rows(models.Seed)[0].eject_at is not None, "it answered")
+    console.move(HOST, one, "lab-b")
+    at_once.until(lambda: phase(at_once, one) == "gone", "the disc is gone")
+    assert [dvd.path for dvd in vm(at_once, one, "lab-b").dvds] == [None]
+    assert [path for path in at_once.leftovers() if path.endswith("seed.iso")] == []

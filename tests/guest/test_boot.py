@@ -13,14 +13,15 @@ import os
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ec2gw.lab.world import World
-from tests.gateway import LINUX_IMAGE, Gateway
+from ec2gw.lab.world import World, model
+from tests.gateway import LINUX_IMAGE, Gateway, wait_until
 from tests.guest import virtual
 
 IMAGE = "EC2GW_TEST_GUEST"
@@ -33,9 +34,10 @@ USER_DATA = f"""#!/bin/sh
 cat /var/lib/cloud/data/instance-id >> /var/log/user-data-ran
 echo {RAN} > /dev/ttyS0
 """
+EJECT_SECONDS = 20
 BOOT_SECONDS = 420.0
 pytestmark = [
-    pytest.mark.timeout(1500),
+    pytest.mark.timeout(1800),
     pytest.mark.skipif(IMAGE not in os.environ, reason="`scripts/test guest` makes its image"),
 ]
 
@@ -48,6 +50,8 @@ class Guest:
     shown: dict[str, Any]
     key_file: Path
     disc: Path
+    bare: Path
+    """What took the place of the disc once it was ejected."""
     disk: Path
     firmware: virtual.Firmware
     folder: Path
@@ -56,13 +60,17 @@ class Guest:
     def address(self) -> str:
         return str(self.shown["PrivateIpAddress"])
 
-    def boot(self, disc: Path | None) -> Any:
+    @property
+    def mac(self) -> str:
+        return str(self.shown["NetworkInterfaces"][0]["MacAddress"])
+
+    def boot(self, disc: Path | None) -> AbstractContextManager[virtual.Machine]:
         return virtual.machine(
             Path(os.environ[IMAGE]),
             self.disk,
             self.folder,
             firmware=self.firmware,
-            mac=self.shown["NetworkInterfaces"][0]["MacAddress"],
+            mac=self.mac,
             tap=TAP,
             disc=disc,
         )
@@ -94,7 +102,10 @@ class Guest:
 def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
     folder = tmp_path_factory.mktemp("guest")
     virtual.tap(TAP, (*ROUTERS, f"{METADATA}/32"))
-    environ = {"EC2GW_METADATA_LISTEN": f"{METADATA}:80"}
+    environ = {
+        "EC2GW_METADATA_LISTEN": f"{METADATA}:80",
+        "EC2GW_GUEST_EJECT_SEED_AFTER": str(EJECT_SECONDS),
+    }
     with Gateway(folder / "data", environ=environ) as gateway:
         ec2 = gateway.client()
         key_file = folder / "key.pem"
@@ -117,29 +128,41 @@ def guest(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guest]:
         )
         found = ec2.describe_instances(InstanceIds=[instance_id])
         shown = found["Reservations"][0]["Instances"][0]
-        disc, firmware = given(gateway, instance_id, folder)
+        with drive(gateway, instance_id) as (vm, path, content):
+            assert path.endswith("\\seed.iso")
+            disc = folder / "seed.iso"
+            disc.write_bytes(content)
+            uuid = vm.bios_guid.strip("{}").lower()
+            firmware = virtual.Firmware(uuid, vm.serial_number, vm.asset_tag)
+        wait_until(lambda: in_drive(gateway, instance_id).endswith("\\bare.iso"), 120)
+        with drive(gateway, instance_id) as (_, _, content):
+            bare = folder / "bare.iso"
+            bare.write_bytes(content)
         disk = folder / "disk.qcow2"
         virtual.overlay(Path(os.environ[IMAGE]), disk, 8)
-        yield Guest(gateway, shown, key_file, disc, disk, firmware, folder)
+        yield Guest(gateway, shown, key_file, disc, bare, disk, firmware, folder)
 
 
-def given(gateway: Gateway, instance_id: str, folder: Path) -> tuple[Path, virtual.Firmware]:
-    """What the instance's host was given for its VM: the disc in its drive, its firmware."""
+@contextmanager
+def drive(gateway: Gateway, instance_id: str) -> Iterator[tuple[model.Vm, str, bytes]]:
+    """The instance's VM on its host, and what is in its DVD drive."""
     world = World(gateway.data / "lab" / "world.sqlite3", hosts=())
     for host in world.hosts:
         with world.reading(host) as session:
             for vm in session.vms():
                 if vm.name == instance_id:
-                    (drive,) = [one for one in vm.dvds if one.path]
-                    assert drive.path is not None
-                    disc = folder / "seed.iso"
-                    disc.write_bytes(session.content(drive.path))
-                    uuid = vm.bios_guid.strip("{}").lower()
-                    return disc, virtual.Firmware(uuid, vm.serial_number, vm.asset_tag)
+                    (path,) = [one.path for one in vm.dvds if one.path]
+                    yield vm, path, session.content(path)
+                    return
     raise AssertionError(f"{instance_id} is on no host")
 
 
-def test_a_guest_comes_up_and_once_its_disc_is_gone_comes_up_again(guest: Guest) -> None:
+def in_drive(gateway: Gateway, instance_id: str) -> str:
+    with drive(gateway, instance_id) as (_, path, _):
+        return path
+
+
+def test_a_guest_comes_up_and_comes_up_again_once_its_disc_is_gone(guest: Guest) -> None:
     private_name = guest.shown["PrivateDnsName"]
     with guest.boot(guest.disc) as machine:
         machine.wait_for(RAN, BOOT_SECONDS)
@@ -154,14 +177,27 @@ def test_a_guest_comes_up_and_once_its_disc_is_gone_comes_up_again(guest: Guest)
         refused = f"curl -s -o /dev/null -w %{{http_code}} http://{METADATA}/latest/meta-data/"
         assert guest.ssh(refused) == "401"
         assert ran(guest) == 1
-        guest.ssh("sudo -n sh -c 'sync; systemctl poweroff --no-block'")
-        machine.wait_off(120)
-    with guest.boot(None) as machine:
+        off(guest, machine)
+    again(guest, guest.bare, "DataSourceNoCloud")
+    with virtual.dhcp(TAP, guest.folder, ROUTERS[0], guest.mac, guest.address):
+        again(guest, None, "DataSourceEc2")
+
+
+def again(guest: Guest, disc: Path | None, datasource: str) -> None:
+    """Boot the same disk once more: all is as it was, and nothing runs again."""
+    with guest.boot(disc) as machine:
         assert guest.ssh("cloud-init status --wait", BOOT_SECONDS).endswith("done")
-        assert guest.ssh("hostname") == private_name.partition(".")[0]
-        assert "DataSourceEc2" in guest.ssh("cat /run/cloud-init/result.json")
+        assert guest.ssh("hostname") == guest.shown["PrivateDnsName"].partition(".")[0]
+        assert datasource in guest.ssh("cat /run/cloud-init/result.json")
         assert f" {guest.address}/20 " in guest.ssh("ip -4 -o address show scope global")
+        assert metadata(guest, "instance-id") == guest.shown["InstanceId"]
         assert ran(guest) == 1
+        off(guest, machine)
+
+
+def off(guest: Guest, machine: virtual.Machine) -> None:
+    guest.ssh("sudo -n sh -c 'sync; systemctl poweroff --no-block'")
+    machine.wait_off(120)
 
 
 def ran(guest: Guest) -> int:

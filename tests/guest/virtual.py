@@ -2,11 +2,12 @@
 
 The devices are QEMU's own, what the firmware says is Hyper-V's and what the gateway set.
 
-Source: qemu-system-x86_64(1); ip-tuntap(8).
+Source: qemu-system-x86_64(1); ip-tuntap(8); dnsmasq(8).
 """
 
 from __future__ import annotations
 
+import ipaddress
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -110,6 +111,25 @@ def tap(name: str, addresses: Sequence[str]) -> None:
     for address in addresses:
         run("ip", "address", "add", address, "dev", name)
     run("ip", "link", "set", name, "up")
+
+
+@contextmanager
+def dhcp(tap: str, folder: Path, router: str, mac: str, address: str) -> Iterator[None]:
+    """Serve the guest its address by DHCP for as long as the block lasts."""
+    network = ipaddress.IPv4Interface(router)
+    words = [
+        *("dnsmasq", "--no-daemon", "--conf-file=/dev/null", "--port=0", f"--interface={tap}"),
+        *("--bind-interfaces", f"--dhcp-leasefile={folder / 'leases'}", "--user=root"),
+        f"--dhcp-range={network.network.network_address},static,{network.netmask}",
+        *(f"--dhcp-host={mac},{address}", f"--dhcp-option=option:router,{network.ip}"),
+    ]
+    with (folder / "dhcp.log").open("ab") as log:
+        process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait(10)
 
 
 def run(*words: str, seconds: float = 60) -> str:

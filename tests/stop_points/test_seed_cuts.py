@@ -78,7 +78,8 @@ def renew(trio: Trio, instance_id: str, run: int) -> None:
 def eject(trio: Trio, instance_id: str, run: int) -> None:
     """One run of a disc that goes."""
     start_anew(trio, instance_id, run)
-    trio.until(lambda: disc(trio, instance_id) == ([None], None), "the disc is gone")
+    bare = f"C:\\ec2gw\\instances\\{instance_id}\\bare.iso"
+    trio.until(lambda: disc(trio, instance_id) == ([bare], None), "the disc is gone")
 
 
 @pytest.mark.stop_points

@@ -61,6 +61,7 @@ def test_what_was_said_is_added_to_shown_and_forgotten(run: Run, data: Path) -> 
         "imds = off",
         "smbios_ec2 = on (as configured)",
         "eject_seed_after = never",
+        "bare_seed = on (as configured)",
     ]
     assert run("image", "set", image_id).output == shown  # nothing is said, nothing changes
     run("image", "set", image_id, "--as-usual", "--seed", "none")

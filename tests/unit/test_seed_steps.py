@@ -22,6 +22,7 @@ NOW = dt.datetime(2026, 1, 2, 3, 4, 5, tzinfo=dt.UTC)
 GUID = "6f9619ff-8b86-4d01-b42d-00cf4fc964ff"
 FACTS = told.facts()
 ID = FACTS.id
+BARE = f"C:\\ec2gw\\instances\\{ID}\\bare.iso"
 OURS = f"C:\\ec2gw\\instances\\{ID}\\seed.iso"
 SCSI, IDE = Place("SCSI", 63), Place("IDE", 0, number=1)
 THERE = seeds.Intent(
@@ -81,6 +82,24 @@ def test_the_disc_is_taken_out_before_its_file_goes() -> None:
     assert plan_of(seeds.eject(THERE, sight(OURS, OLD))) == seed.eject(GUID, SCSI)
     assert plan_of(seeds.eject(THERE, sight("", OLD))) == seed.remove(ID)
     assert seeds.eject(THERE, sight("")) == steps.Rest("gone")
+
+
+def test_a_bare_disc_takes_its_place_where_one_is_wanted() -> None:
+    intent = dataclasses.replace(THERE, told=FACTS)
+    bare = disc.bare(FACTS, Settings())
+    assert bare is not None
+    plan = plan_of(seeds.eject(intent, sight(OURS, OLD)))
+    assert plan == seed.swap(GUID, SCSI, ID, bare.content)
+    assert plan_of(seeds.eject(intent, sight(BARE, OLD))) == seed.remove(ID)
+    assert seeds.eject(intent, sight(BARE)) == steps.Rest("gone")
+    plain = dataclasses.replace(FACTS, guest=Guest(bare_seed=False))
+    intent = dataclasses.replace(THERE, told=plain)
+    assert plan_of(seeds.eject(intent, sight(OURS, OLD))) == seed.eject(GUID, SCSI)
+
+
+def test_a_bare_disc_makes_room_for_a_new_one() -> None:
+    plan = plan_of(seeds.renew(STALE, off(BARE)))
+    assert plan == seed.put(GUID, 2, ID, CONTENT, has_drive=True)
 
 
 def test_windows_writes_paths_in_any_case() -> None:
@@ -153,8 +172,11 @@ def test_somebody_elses_disc_is_not_put_aside_for_a_new_one() -> None:
 def test_a_disc_that_is_wanted_no_more_goes() -> None:
     intent = dataclasses.replace(STALE, told=dataclasses.replace(FACTS, guest=Guest(seed="none")))
     assert plan_of(seeds.renew(intent, off(OURS, OLD))) == seed.eject(GUID, SCSI)
-    assert plan_of(seeds.renew(intent, off("", OLD))) == seed.remove(ID)
+    assert plan_of(seeds.renew(intent, off("", OLD))) == seed.clear(ID)
     assert seeds.renew(intent, off("")) == steps.Rest("gone")
+    assert plan_of(seeds.renew(intent, off(BARE))) == seed.eject(GUID, SCSI)
+    left = dataclasses.replace(off(""), has_bare=True)
+    assert plan_of(seeds.renew(intent, left)) == seed.clear(ID)
 
 
 def test_a_disc_that_cannot_be_put_in_ends_the_start_that_waits_for_it() -> None:

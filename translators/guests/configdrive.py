@@ -11,7 +11,7 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from translators.guests import nocloud, passwords
+from translators.guests import nocloud
 from translators.guests.facts import Facts, Interface
 from translators.settings import Settings
 
@@ -19,10 +19,10 @@ LABEL: Final = "config-2"
 _LATEST: Final = "openstack/latest"
 
 
-def files(facts: Facts, settings: Settings) -> dict[str, bytes]:
-    """The drive's files by path; with the administrator's password where the gateway makes it."""
+def files(facts: Facts, settings: Settings, password: str | None) -> dict[str, bytes]:
+    """The drive's files by path; `password` is the administrator's, if we make it."""
     made = {
-        "meta_data.json": written(meta_data(facts, passwords.on_disc(facts, settings))),
+        "meta_data.json": written(meta_data(facts, password)),
         "network_data.json": written(network_data(facts, nocloud.metadata_via(facts, settings))),
     }
     if facts.platform != "windows":

@@ -10,6 +10,7 @@ docs/guests.md, "Seed".
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import re
 import struct
@@ -38,15 +39,28 @@ class Disc:
 
 def make(facts: Facts, settings: Settings) -> Disc | None:
     """Make the guest's disc; None: it is to have none."""
+    return _made(facts, settings, passwords.on_disc(facts, settings))
+
+
+def bare(facts: Facts, settings: Settings) -> Disc | None:
+    """Make what takes the place of an ejected disc; None: nothing does.
+
+    It holds no user data and no password: what a guest needs at every boot to know itself and its
+    addresses. For the instance's id is the same, nothing is run again.
+    """
+    if not facts.guest.bare_seed:
+        return None
+    return _made(dataclasses.replace(facts, user_data=None), settings, None)
+
+
+def _made(facts: Facts, settings: Settings, password: str | None) -> Disc | None:
     form = policy.datasource(facts.guest, facts.platform)
     if form is None:
         return None
     if form == "nocloud":
         return Disc(image(nocloud.LABEL, nocloud.files(facts, settings)), has_password=False)
-    return Disc(
-        image(configdrive.LABEL, configdrive.files(facts, settings)),
-        has_password=passwords.on_disc(facts, settings) is not None,
-    )
+    content = image(configdrive.LABEL, configdrive.files(facts, settings, password))
+    return Disc(content, has_password=password is not None)
 
 
 def image(label: str, files: Mapping[str, bytes]) -> bytes:

@@ -17,7 +17,7 @@ from state import lifecycle, models, needs, recovering, storage
 from translators import driven, port_rules, snapshots, transfers
 from translators.ec2.instances import reboots, seed_rows, specs, surveys
 from translators.guests import facts
-from translators.hyperv import file, making, seed, vm
+from translators.hyperv import making, seed, vm
 from translators.hyperv.host import Failed, Unreachable
 from translators.settings import Settings
 from translators.steps import Rest
@@ -79,7 +79,7 @@ class Instances(driven.Kind[Intent]):
             try:
                 answer = run(vm.look_at_folder(intent.id))
                 if intent.keeps_disk:
-                    disc = file.seen(run(seed.look_at_file(intent.id))) is not None
+                    disc = seed.is_left(run(seed.look_at_files(intent.id)))
             except Failed as failed:
                 raise Unreachable(f"look at folder failed: {failed}") from failed
             folder = bool(answer.results["folder"])

@@ -41,7 +41,7 @@ class Intent(driven.Intent):
     stays_seconds: float
     """From the first answer of its guest on; only where it is to be ejected."""
     told: facts.Facts | None
-    """What a new one says; None: there is to be none."""
+    """What the next one says, bare or not; None: there is to be none."""
 
     @property
     def subject(self) -> str:
@@ -95,7 +95,7 @@ class Seeds(driven.Kind[Intent]):
             vm_id=instance.vm_id,
             vm_generation=instance.vm_generation,
             stays_seconds=stays or 0.0,
-            told=facts.read(session, key, settings.guest) if stale else None,
+            told=facts.read(session, key, settings.guest) if stale or guest.bare_seed else None,
         )
 
     def look(self, intent: Intent, run: driven.Run) -> seed.Sight | None:
@@ -165,14 +165,23 @@ def _is_driven(now: dt.datetime) -> sa.ColumnElement[bool]:
 
 @step("seed", "there")
 def eject(intent: Intent, sight: seed.Sight | None) -> Decision:
-    """Take the disc out, then remove its file."""
+    """Take the disc out, or put a bare one in its place; then remove its file."""
     if sight is None:
         return Wait(10.0)  # surveys tell where the VM went
     # However clocks were set: no guest loses it that may still be reading it.
     left = intent.stays_seconds - sight.vm.uptime_seconds
     if left > 0:
         return Wait(min(left, _LONGEST_PAUSE))
-    return _without(intent, sight)
+    drive = sight.holding(intent.root, intent.id)
+    if drive is not None:
+        bare = disc.bare(intent.told, intent.settings) if intent.told is not None else None
+        plan = seed.eject(intent.vm_id, drive.place)
+        if bare is not None:
+            plan = seed.swap(intent.vm_id, drive.place, intent.id, bare.content)
+        return _try(intent, plan)
+    if sight.file is not None:
+        return _try(intent, seed.remove(intent.id))
+    return Rest("gone")
 
 
 @step("seed", "stale")
@@ -187,7 +196,8 @@ def renew(intent: Intent, sight: seed.Sight | None) -> Decision:
     if mine is not None and file.is_whole(sight.file, made.content):
         return Rest("put", facts={"has_password": made.has_password})
     drive = sight.at(intent.vm_generation)
-    if mine is None and drive is not None and drive.path:
+    ours = mine or sight.holding_bare(intent.root, intent.id)
+    if ours is None and drive is not None and drive.path:
         return Rest("gone")  # somebody's own disc is in the drive
     plan = seed.put(
         intent.vm_id, intent.vm_generation, intent.id, made.content, has_drive=drive is not None
@@ -196,11 +206,13 @@ def renew(intent: Intent, sight: seed.Sight | None) -> Decision:
 
 
 def _without(intent: Intent, sight: seed.Sight) -> Decision:
-    drive = sight.holding(intent.root, intent.id)
+    """Have no disc of ours at all."""
+    holding = (sight.holding, sight.holding_bare)
+    drive = next((found for one in holding if (found := one(intent.root, intent.id))), None)
     if drive is not None:
         return _try(intent, seed.eject(intent.vm_id, drive.place))
-    if sight.file is not None:
-        return _try(intent, seed.remove(intent.id))
+    if sight.file is not None or sight.has_bare:
+        return _try(intent, seed.clear(intent.id))
     return Rest("gone")
 
 

@@ -151,7 +151,7 @@ def terminate(intent: Intent, sight: vm.Sight) -> Decision:
     if sight.folder_exists and not intent.keeps_disk:
         left = _try(intent, vm.sweep(intent.id))
     elif sight.disc_exists:
-        left = _try(intent, seed.remove(intent.id))
+        left = _try(intent, seed.clear(intent.id))
     if intent.vm_id is None or _removed_by_us(intent) or isinstance(left, Wait):
         return left
     return Elsewhere(left)
