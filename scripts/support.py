@@ -106,7 +106,7 @@ errors, are EC2's.
 - Every other action answers `InvalidAction`, as EC2 does where it does not offer one.
 
 Security groups are enforced at the ports of adapters; what is coarser there than on EC2 says
-`docs/hyperv.md`. Key pairs and user data are kept, but no guest is told of them yet.
+`docs/hyperv.md`. How guests are told of key pairs and user data says `docs/guests.md`.
 """
 
 
