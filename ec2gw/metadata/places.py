@@ -15,7 +15,7 @@ from typing import Protocol
 class Connection(Protocol):
     remote: str
     counted: bool
-    """False: it does not count for its address; a forwarder's."""
+    """False: it does not count for its address. Only `Places` says so, of a forwarder's."""
 
     def abort(self) -> None: ...
 
@@ -45,8 +45,10 @@ class Places:
         return True
 
     def idle(self, one: Connection) -> None:
-        self._idle[one] = None
-        self._idle.move_to_end(one)
+        """Say that it waits for its peer; its place may go to another from now on."""
+        if one in self._open:
+            self._idle[one] = None
+            self._idle.move_to_end(one)
 
     def busy(self, one: Connection) -> None:
         self._idle.pop(one, None)

@@ -80,7 +80,8 @@ class Imds:
     host: str = HERE
 
     def __enter__(self) -> Self:
-        self.listening = socket.create_server((self.host, 0))
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        self.listening = socket.create_server((self.host, 0), family=family)
         self.port: int = self.listening.getsockname()[1]
         self._ready = threading.Event()
         self._thread = threading.Thread(target=lambda: asyncio.run(self._run()))

@@ -101,6 +101,15 @@ def test_a_forwarder_names_the_network_where_addresses_are_twice(scene: Scene) -
         assert imds.ask(ID, imds.forwarded(HERE, "nowhere")).status == 404
 
 
+def test_a_forwarder_may_come_by_ipv6(scene: Scene) -> None:
+    with Imds(scene.store, forwarder_key=SECRET, host="::1") as imds:
+        headers = imds.forwarded(scene.away_address)
+        assert imds.ask(ID, headers, source="::1").text == scene.away
+        token = imds.ask("/latest/api/token", {**headers, TTL: "9"}, method="PUT", source="::1")
+        assert token.status == 200
+        assert imds.ask(ID, source="::1").status == 404
+
+
 def test_without_a_key_a_forwarders_word_counts_for_nothing(scene: Scene) -> None:
     with Imds(scene.store) as imds:
         assert imds.ask(ID, imds.forwarded(scene.away_address)).text == scene.here

@@ -16,11 +16,13 @@ from typing import Any
 import pytest
 
 from ec2gw.metadata import forwarder
-from tests.gateway import WINDOWS_IMAGE, Gateway, NotReady, is_alive, wait_until
+from tests.gateway import LINUX_IMAGE, WINDOWS_IMAGE, Gateway, NotReady, is_alive, wait_until
 from tests.guest import outside
 
 SECRET = "0123456789abcdef0123456789abcdef"
 ID = "/latest/meta-data/instance-id"
+SOON = 2.0
+"""Seconds: one to take effect, and one for a machine that does other things."""
 ASKERS = str(Path(__file__).with_name("askers.py"))
 
 
@@ -123,10 +125,27 @@ def test_a_windows_guest_posts_its_password_and_its_owner_reads_it(
     assert told["password"] not in gateway.log.read_text()
 
 
+def test_what_the_owner_changes_by_the_api_takes_effect_within_a_second(gateway: Gateway) -> None:
+    ec2 = gateway.client()
+    [instance] = ec2.run_instances(ImageId=LINUX_IMAGE, MinCount=1, MaxCount=1)["Instances"]
+    which = instance["InstanceId"]
+    ec2.get_waiter("instance_running").wait(InstanceIds=[which], WaiterConfig={"Delay": 1})
+    with forwarded(gateway, instance) as url:
+        assert get(url) == (200, which)
+        for options, status in (
+            ({"HttpTokens": "required"}, 401),
+            ({"HttpEndpoint": "disabled"}, 403),
+            ({"HttpEndpoint": "enabled", "HttpTokens": "optional"}, 200),
+        ):
+            ec2.modify_instance_metadata_options(InstanceId=which, **options)
+            wait_until(lambda status=status: get(url)[0] == status, SOON)  # type: ignore[misc]
+        ec2.terminate_instances(InstanceIds=[which])
+        wait_until(lambda: get(url)[0] == 404, 30)
+
+
 def test_killed_it_comes_back_by_itself_and_no_guest_is_refused(gateway: Gateway) -> None:
     ec2 = gateway.client()
-    image = WINDOWS_IMAGE
-    [instance] = ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1)["Instances"]
+    [instance] = ec2.run_instances(ImageId=LINUX_IMAGE, MinCount=1, MaxCount=1)["Instances"]
     with forwarded(gateway, instance) as url:
         assert get(url) == (200, instance["InstanceId"])
         for _ in range(2):
