@@ -20,17 +20,22 @@ from tests.guest import imds
 
 ADDRESS = "10.9.0.5"
 _ASK = """
-import http.client, sys
-c = http.client.HTTPConnection("169.254.169.254", int(sys.argv[1]), timeout=2)
-try:
-    c.request("GET", "/latest/meta-data/local-ipv4")
-    answer = c.getresponse()
-    print(answer.status, answer.read().decode(), end=" ")
-    c.request("PUT", "/latest/api/token", headers={"X-aws-ec2-metadata-token-ttl-seconds": "60"})
-    print(c.getresponse().status)
-except TimeoutError:
-    print("nothing")
+import socket, sys
+GET = b"GET /latest/meta-data/local-ipv4 HTTP/1.1\\r\\nHost: a\\r\\n\\r\\n"
+TTL = b"X-aws-ec2-metadata-token-ttl-seconds: 60"
+PUT = b"PUT /latest/api/token HTTP/1.1\\r\\nHost: a\\r\\n" + TTL + b"\\r\\n\\r\\n"
+for asked in (GET, PUT, PUT + GET):
+    told = b""
+    with socket.create_connection(("169.254.169.254", int(sys.argv[1])), 2) as connection:
+        connection.sendall(asked)
+        try:
+            while told.count(b"HTTP/1.1 200") < asked.count(b"HTTP/1.1"):
+                told += connection.recv(4096)
+        except TimeoutError:
+            pass
+    print(told.count(b"HTTP/1.1 200"), end=" ")
 """
+"""Asks, asks for a token, and asks at once behind that: tells how many replies each time came."""
 
 
 def ask(namespace: str, port: int) -> str:
@@ -66,10 +71,10 @@ def main(namespace: str) -> None:
             )
             with imds.Imds(store, host="169.254.169.254") as served:
                 told = ask(namespace, served.port)
-                assert told == f"200 {ADDRESS} nothing", told
+                assert told == "1 0 0", told  # nor does it come when it is sent again
             with imds.Imds(store, host="169.254.169.254", routers=1) as served:
                 told = ask(namespace, served.port)
-                assert told == f"200 {ADDRESS} 200", told
+                assert told == "1 1 2", told
         finally:
             store.close()
 
