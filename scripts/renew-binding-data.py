@@ -37,7 +37,7 @@ Checkpoint-VM Get-VMSnapshot Remove-VMSnapshot
 New-VHD Get-VHD Test-VHD Resize-VHD Set-VHD Convert-VHD
 Get-VMHost Get-VMSwitch Get-VMIntegrationService
 Get-CimInstance Get-CimAssociatedInstance Invoke-CimMethod
-Get-Item Remove-Item
+Get-Item Remove-Item Get-ChildItem Get-Process
 """)
 MODULES = {"Hyper-V", "CimCmdlets", "Microsoft.PowerShell.Management"}
 DOCUMENTED = ["2016", "2019", "2022", "2025"]

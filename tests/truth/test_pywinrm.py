@@ -42,6 +42,12 @@ ALL: Final = [
 ]
 
 
+@pytest.fixture(autouse=True)
+def no_settings_of_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+
+
 class Recorded(requests.adapters.BaseAdapter):
     """Answers any request with a recorded answer."""
 
@@ -70,7 +76,7 @@ class Recorded(requests.adapters.BaseAdapter):
 
 def asked(exchange: Exchange) -> Protocol:
     """A client that gets the recorded answer."""
-    protocol = Protocol("http://127.0.0.1:1/wsman", username="u", password="p", ca_trust_path=None)
+    protocol = Protocol("http://127.0.0.1:1/wsman", username="u", password="p")
     protocol.transport.build_session().mount("http://", Recorded(exchange))
     return protocol
 

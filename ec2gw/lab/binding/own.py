@@ -1,9 +1,9 @@
-"""Definitions that the tables lack: the agent's own functions, and a few cmdlets by hand.
+"""Definitions that the tables lack: the agent's own functions, and Get-WinEvent by hand.
 
 Source: docs/architecture.md, "The host link" (the agent's functions);
 learn.microsoft.com/powershell/module/microsoft.powershell.diagnostics/get-winevent, the set
 HashQuerySet (Windows PowerShell 5.1); about_WSMan_Provider for what Get-ChildItem brings of a
-`WSMan:` path; Get-Process, the set Name, and System.Diagnostics.Process.
+`WSMan:` path; System.Diagnostics.Process.
 """
 
 from __future__ import annotations
@@ -44,8 +44,6 @@ _OWN: Final[Mapping[str, tuple[str, str]]] = {
         "Force:switch Oldest:switch",
         "EventLogRecord",
     ),
-    "Microsoft.PowerShell.Management\\Get-ChildItem": ("Path!:string", "WSManConfigLeafElement"),
-    "Microsoft.PowerShell.Management\\Get-Process": ("Name:string[]", "Process"),
 }
 
 CLASSES: Final[Mapping[str, Mapping[str, str]]] = {

@@ -133,6 +133,10 @@ def _output(call: Call, arguments: Mapping[str, object]) -> str:
         return ""
     if cmdlet.name in [f"{verb}-VMNetworkAdapter" for verb in _ADAPTERS]:
         return "VMInternalNetworkAdapter" if "ManagementOS" in arguments else "VMNetworkAdapter"
+    if cmdlet.name == "Get-ChildItem":  # what it brings is the provider's
+        if not str(arguments.get("Path")).startswith("WSMan:"):
+            raise _Wrong("-Path of another drive than WSMan: is not understood")
+        return "WSManConfigLeafElement"
     return cmdlet.output[0] if cmdlet.output else ""
 
 

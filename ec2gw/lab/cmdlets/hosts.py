@@ -124,8 +124,8 @@ def get_win_event(shell: Shell) -> Sequence[Live]:
 @cmdlet("Microsoft.PowerShell.Management\\Get-ChildItem", simulates="Path")
 def get_child_item(shell: Shell) -> Sequence[Live]:
     """List the quotas of remote shells, as the door keeps them; no other place has a model."""
-    if shell.text("Path") != "WSMan:\\localhost\\Shell":
-        raise faults.not_simulated(shell.activity, f"-Path {shell.text('Path')}")
+    if shell.texts("Path") != ["WSMan:\\localhost\\Shell"]:
+        raise faults.not_simulated(shell.activity, f"-Path {', '.join(shell.texts('Path'))}")
     limits = Limits()
     values = {
         "IdleTimeout": int(limits.shell_idle_seconds * 1000),
