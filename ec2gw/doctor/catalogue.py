@@ -9,6 +9,7 @@ from typing import Final
 
 from ec2gw.doctor import (
     connections,
+    consoles,
     copies,
     files,
     journal,
@@ -76,6 +77,7 @@ PROBES: Final[tuple[Probe, ...]] = (
     *way.PROBES,
     *files.PROBES,
     *machines.MAKING,
+    *consoles.PROBES,
     *states.DISKS,
     *states.RUNNING,
     *ports.PROBES,

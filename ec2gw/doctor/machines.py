@@ -15,7 +15,7 @@ from typing import Final
 from ec2gw.doctor.bench import Bench, Made
 from ec2gw.doctor.probe import NotSo, NotTried, Probe
 from state import ids
-from translators.hyperv import file, trials, vm
+from translators.hyperv import console, file, making, trials, vm
 from translators.hyperv import host as port
 from translators.hyperv import survey as looks
 
@@ -42,7 +42,7 @@ def _new_folder(name: str) -> port.Call:
     return port.Call("Agent\\New-Folder", {"Path": port.Path(name)})
 
 
-def _spec(bench: Bench, name: str, generation: int) -> tuple[vm.Spec, str, bool]:
+def _spec(bench: Bench, name: str, generation: int) -> tuple[making.Spec, str, bool]:
     """What to make, the whole path of its disk's parent, and whether a guest is in it."""
     target = bench.target
     image = target.image if target.image and target.image.generation == generation else None
@@ -55,13 +55,13 @@ def _spec(bench: Bench, name: str, generation: int) -> tuple[vm.Spec, str, bool]
     parent = f"{target.folder}\\{_EMPTY.segments}".replace("/", "\\")
     if image is not None:
         parent = f"{target.root.rstrip(chr(92))}\\images\\{image.file_name}"
-    adapter = vm.Adapter(
+    adapter = making.Adapter(
         name=ids.mint("eni"),
         mac="02:" + ":".join(f"{octet:02x}" for octet in secrets.token_bytes(5)),
         switch=switch,
         vlan=vlan,
     )
-    spec = vm.Spec(
+    spec = making.Spec(
         name=name,
         generation=generation,
         processors=1,
@@ -72,6 +72,7 @@ def _spec(bench: Bench, name: str, generation: int) -> tuple[vm.Spec, str, bool]
         adapter=adapter,
         notes=vm.notes(target.label, name),
         start_delay_seconds=0,
+        console=making.console(name),
     )
     return spec, parent, image is not None
 
@@ -87,7 +88,7 @@ def network(bench: Bench) -> tuple[str, int | None]:
 def _create(bench: Bench, generation: int) -> str:
     name = ids.mint("i")
     spec, parent, has_guest = _spec(bench, name, generation)
-    plan = trials.differing_from(vm.create(spec), parent)
+    plan = trials.differing_from(making.create(spec), parent)
     answer = bench.change(plan, name)
     made = Made(name, str(answer.results["vm"][0]["id"]).lower(), has_guest)
     bench.found.machines[generation] = made
@@ -107,7 +108,7 @@ def _create(bench: Bench, generation: int) -> str:
     return f"generation {generation}, {len(plan.calls)} calls, {bench.measured['create_ms']:.0f} ms"
 
 
-def _check_devices(bench: Bench, made: Made, spec: vm.Spec) -> None:
+def _check_devices(bench: Bench, made: Made, spec: making.Spec) -> None:
     seen = trials.read_details(bench.look(trials.details(made.vm_id)))
     place = ("IDE" if spec.generation == 1 else "SCSI", 0, 0)
     places = [(one["controller"], one["number"], one["location"]) for one in seen.disks]
@@ -125,6 +126,8 @@ def _check_devices(bench: Bench, made: Made, spec: vm.Spec) -> None:
 
 def _start(bench: Bench, generation: int) -> str:
     made = bench.found.machines[generation]
+    # Before its guest writes its first word.
+    bench.look(console.watch([one.name for one in bench.found.machines.values()], []))
     bench.change(vm.start(made.vm_id), made.name)
     bench.until_state(made, "Running")
     return f"Running after {bench.measured['start_ms']:.0f} ms"
