@@ -89,6 +89,10 @@ def patterns(values: Sequence[str]) -> Iterator[tuple[str, Callable[[str], objec
         yield value.swapcase(), lambda told: False
 
 
+LIKE_IDS: Final = {("DescribeSecurityGroupRules", "group-id"): "InvalidGroupId.Malformed"}
+"""Filters whose values EC2 takes for ids: what is none is refused."""
+
+
 @pytest.mark.parametrize("action", LISTS)
 def test_a_filter_finds_what_shows_its_value_and_nothing_else(still: World, action: str) -> None:
     sample = still.sample(action)
@@ -98,6 +102,9 @@ def test_a_filter_finds_what_shows_its_value_and_nothing_else(still: World, acti
         for pattern, holds in patterns(values) if values else ():
             asked: dict[str, Any] = {member_of(action): [{"Name": name, "Values": [pattern]}]}
             pairs = zip(whole, told, strict=True)
+            if pattern == values[0].swapcase() and (action, name) in LIKE_IDS:
+                assert still.refusal(action, **sample, **asked)[0] == LIKE_IDS[action, name]
+                continue
             wanted = [item for item, own in pairs if any(holds(one) for one in own)]
             found = items(still.call(action, **sample, **asked))
             assert found == wanted, f"{action}: {name} = {pattern}"

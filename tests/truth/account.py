@@ -77,7 +77,7 @@ def _populate(cloud: InProcess) -> dict[str, str]:
     named |= _images(cloud)
     named |= _instances(cloud, named["ami"])
     named |= _groups(cloud, named["i"])
-    _volumes(cloud, named["i"])
+    named |= _volumes(cloud, named["i"])
     named |= _snapshots(cloud, named["vol"], named["stopped"])
     _interfaces(cloud)
     _tags(cloud)
@@ -112,7 +112,7 @@ def _images(cloud: InProcess) -> dict[str, str]:
     _write(cloud, models.Image, made["pending"], state="pending")
     _write(cloud, models.Image, made["failed"], state="failed", message="It could not be made.")
     _write(cloud, models.Image, made["windows"], platform="windows")
-    return {"ami": made["available"], "windows": made["windows"]}
+    return {"ami": made["available"], "gone": made["deregistered"]}
 
 
 def _instances(cloud: InProcess, image_id: str) -> dict[str, str]:
@@ -140,7 +140,7 @@ def _instances(cloud: InProcess, image_id: str) -> dict[str, str]:
     [running] = told["Instances"]
     return {
         "i": made["running"],
-        "stopped": made["stopped"],
+        **{phase: made[phase] for phase in ("pending", "stopped", "stopping", "terminated")},
         "vol": running["BlockDeviceMappings"][0]["Ebs"]["VolumeId"],
         "eni": running["NetworkInterfaces"][0]["NetworkInterfaceId"],
         "vpc": running["VpcId"],
@@ -160,11 +160,17 @@ def _groups(cloud: InProcess, instance_id: str) -> dict[str, str]:
         for peer in peers:
             rule = {"IpProtocol": "tcp", "FromPort": 22, "ToPort": 22, **peer}
             cloud.call(way, GroupId=made, IpPermissions=[rule])
+    [told] = cloud.call("DescribeInstances", InstanceIds=[instance_id])["Reservations"]
+    before = told["Instances"][0]["SecurityGroups"][0]["GroupId"]
     cloud.call("ModifyInstanceAttribute", InstanceId=instance_id, Groups=[made])
-    return {"web": made}
+    mine = [{"Name": "group-id", "Values": [made]}]
+    rules = cloud.call("DescribeSecurityGroupRules", Filters=mine)["SecurityGroupRules"]
+    ways = {"out" if rule["IsEgress"] else "in": rule["SecurityGroupRuleId"] for rule in rules}
+    return {"web": made, "default": before, **ways}
 
 
-def _volumes(cloud: InProcess, instance_id: str) -> None:
+def _volumes(cloud: InProcess, instance_id: str) -> dict[str, str]:
+    named: dict[str, str] = {}
     kinds: list[dict[str, Any]] = [
         {"Size": 4},
         {"Size": 4, "VolumeType": "gp2"},
@@ -181,12 +187,17 @@ def _volumes(cloud: InProcess, instance_id: str) -> None:
             device = f"/dev/sd{'ghijklmn'[number]}"
             cloud.call("AttachVolume", VolumeId=made, InstanceId=instance_id, Device=device)
         _write(cloud, models.Volume, made, **storage.entered(phase))
+        named[{"available": "free", "in-use": "used"}.get(phase, phase)] = made
+    far = cloud.call("CreateVolume", AvailabilityZone="us-east-1b", Size=1)["VolumeId"]
+    _write(cloud, models.Volume, far, **storage.entered("available"))
     for state in ("modifying", "completed", "failed"):
         made = cloud.call("CreateVolume", AvailabilityZone=ZONE, Size=2)["VolumeId"]
         _write(cloud, models.Volume, made, **storage.entered("available"))
         cloud.call("ModifyVolume", VolumeId=made, Size=3)
         if state != "modifying":
             _end(cloud, made, state)
+        named[state] = made
+    return {**named, "far": far}
 
 
 def _end(cloud: InProcess, volume_id: str, state: str) -> None:
@@ -220,7 +231,16 @@ def _snapshots(cloud: InProcess, volume_id: str, instance_id: str) -> dict[str, 
     )
     image = cloud.call("CreateImage", InstanceId=instance_id, Name="of instance")
     assert _column(cloud, models.Image, image["ImageId"], "state") == "pending"
-    return {"snap": made["completed"]}
+    return {"snap": made["completed"], "imaged": _of_image(cloud)}
+
+
+def _of_image(cloud: InProcess) -> str:
+    """A snapshot of the account's that one of its images is made of."""
+    [image] = cloud.call("DescribeImages", Filters=[{"Name": "name", "Values": ["available"]}])[
+        "Images"
+    ]
+    snapshot_id: str = image["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
+    return snapshot_id
 
 
 def _interfaces(cloud: InProcess) -> None:

@@ -80,7 +80,7 @@ def test_a_type_that_the_instance_cannot_have(cloud: Cloud) -> None:
     cloud.image_id = cloud.image(generation=1)
     instance_id = stopped(cloud)
     for type_name, code, message in (
-        ("z9.mega", "InvalidInstanceAttributeValue", "Invalid value 'z9.mega' for InstanceType."),
+        ("z9.mega", "InvalidParameterValue", "Invalid value 'z9.mega' for InstanceType."),
         ("m6g.large", "InvalidParameterValue", "The architecture 'arm64' of"),
         ("x1.huge", "Unsupported", "The requested configuration is currently not supported."),
     ):

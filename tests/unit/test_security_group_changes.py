@@ -91,7 +91,7 @@ NO_PERMISSIONS: list[tuple[dict[str, Any], str]] = [
     (tcp() | {"IpProtocol": "all"}, "InvalidParameterValue: Invalid value 'all' for IP"),
     (tcp() | {"IpProtocol": "256"}, "InvalidParameterValue"),
     (tcp() | {"IpProtocol": "-2"}, "InvalidParameterValue"),
-    (tcp() | {"IpProtocol": ""}, "MissingParameter"),
+    (tcp() | {"IpProtocol": ""}, "InvalidParameterValue"),
     (tcp(-1), "InvalidPermission.Malformed: TCP/UDP port (-1) out of range"),
     (tcp(65536), "InvalidPermission.Malformed: TCP/UDP port (65536) out of range"),
     (tcp() | {"ToPort": 21}, "InvalidParameterValue: Invalid value '22-21' for portRange"),
@@ -204,7 +204,7 @@ def test_an_old_request_for_a_group_lets_all_of_it_in(cloud: InProcess, group_id
     [
         ({}, "MissingParameter"),
         ({"IpProtocol": "tcp", "FromPort": 1, "ToPort": 1}, "MissingParameter"),
-        ({"CidrIp": "10.0.0.0/8"}, "MissingParameter"),
+        ({"CidrIp": "10.0.0.0/8"}, "InvalidParameterValue"),
         ({"SourceSecurityGroupOwnerId": "123456789012"}, "MissingParameter"),
         ({"SourceSecurityGroupName": "none"}, "InvalidGroup.NotFound"),
         (

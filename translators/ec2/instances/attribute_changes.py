@@ -172,8 +172,7 @@ def _nothing(ctx: Context, row: Any, value: Any) -> Mapping[str, object]:
 def _type(ctx: Context, row: Any, name: str) -> Mapping[str, object]:
     kind = ctx.settings.instance_types.get(name)
     if kind is None:
-        sentence = f"Invalid value '{name}' for InstanceType."
-        raise instance_errors.invalid_instance_attribute_value(sentence)
+        raise instance_errors.invalid_value_for_instance_type(name)
     query = sa.select(Image.architecture).where(Image.key == row.image_key)
     architecture = ctx.session.scalars(query).one()
     if kind.architecture != architecture:

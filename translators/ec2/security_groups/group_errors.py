@@ -49,6 +49,19 @@ def one_peer_alone() -> Ec2Error:
     return Ec2Error("InvalidParameterCombination", message)
 
 
+def malformed_in_a_filter(text: str) -> Ec2Error:
+    """DescribeSecurityGroupRules has a sentence of its own."""
+    return Ec2Error("InvalidGroupId.Malformed", f"The security group ID '{text}' is malformed")
+
+
+def peer_missing() -> Ec2Error:
+    message = (
+        "The request must contain exactly one of: cidrIp, cidrIpv6, prefixListId, or "
+        "referencedGroupId"
+    )
+    return Ec2Error("MissingParameter", message)
+
+
 def peer_of_another_kind(rule_id: str) -> Ec2Error:
     message = f"The type of the security group rule '{rule_id}' cannot be changed."
     return Ec2Error("InvalidParameterValue", message)
@@ -70,6 +83,14 @@ def ports_missing() -> Ec2Error:
 
 def ports_reversed(first: int, last: int) -> Ec2Error:
     message = f"Invalid value '{first}-{last}' for portRange. The first port is the larger one."
+    return Ec2Error("InvalidParameterValue", message)
+
+
+def protocol_missing() -> Ec2Error:
+    message = (
+        "Invalid value 'null' for protocol. VPC security group rules must specify protocols "
+        "explicitly."
+    )
     return Ec2Error("InvalidParameterValue", message)
 
 

@@ -116,7 +116,7 @@ def read_one(ctx: Context, group: Any, asked: Mapping[str, Any]) -> Rule:
     if text := asked.get("ReferencedGroupId"):
         peers.append(_Named(text, None, None))
     if not peers:
-        raise errors.missing_parameter("cidrIpv4")
+        raise group_errors.peer_missing()
     if len(peers) > 1:
         raise group_errors.one_peer_alone()
     [peer] = peers
@@ -253,10 +253,10 @@ def _range(asked: Mapping[str, Any]) -> dict[str, Any]:
 def protocol(text: str | None) -> str:
     """Check a protocol, and name it the one way it is named.
 
-    :raises Ec2Error: ``MissingParameter``, ``InvalidParameterValue``
+    :raises Ec2Error: ``InvalidParameterValue``
     """
     if not text:
-        raise errors.missing_parameter("ipProtocol")
+        raise group_errors.protocol_missing()
     known = _NUMBERS.get(text.lower())
     if known is not None:
         return known

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Final
 import sqlalchemy as sa
 from sqlalchemy.orm import aliased
 
+from state import ids
 from state.models import SecurityGroup, SecurityGroupRule
 from translators import errors, forms, listing, tags, zones
+from translators.ec2.security_groups import group_errors
 from translators.filters import Filter, text, through
 from translators.registry import Context, Result, action
 
@@ -85,7 +87,18 @@ SECURITY_GROUP_RULES: Final = listing.Resource(
 )
 
 
-@action("DescribeSecurityGroupRules")
+def _check(request: DescribeSecurityGroupRulesRequestTypeDef) -> None:
+    """Look at the ids of groups too: the form of what a filter names is that of any id here."""
+    forms.check(request)
+    for one in request.get("Filters") or ():
+        if one.get("Name") == "group-id":
+            for value in one.get("Values") or ():
+                is_pattern = "*" in value or "?" in value
+                if not is_pattern and not ids.is_well_formed("sg", value):
+                    raise group_errors.malformed_in_a_filter(value)
+
+
+@action("DescribeSecurityGroupRules", check=_check)
 def describe_security_group_rules(
     ctx: Context, request: DescribeSecurityGroupRulesRequestTypeDef
 ) -> Result:
