@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from state import models
+from state.statements import Statement
 from translators import zones
 from translators.guests import policy
 from translators.settings import Guest
@@ -104,37 +105,30 @@ def read(session: Session, instance_key: int, deployment: Guest) -> Facts | None
 
     An instance that has given its interface back has no facts: it has no guest either.
     """
-    found = session.execute(
-        sa.select(
-            models.Instance, models.Image, models.Reservation.id, models.Account.id, models.Vpc
-        )
-        .join(models.Image, models.Image.key == models.Instance.image_key)
-        .join(models.Reservation, models.Reservation.key == models.Instance.reservation_key)
-        .join(models.Account, models.Account.key == models.Instance.account_key)
-        .join(models.Vpc, models.Vpc.key == models.Instance.vpc_key)
-        .where(models.Instance.key == instance_key)
-    ).one_or_none()
-    if found is None:
+    found = _INSTANCE.named(session, {"key": instance_key})
+    if not found:
         return None
-    instance, image, reservation_id, account_id, vpc = found
-    interfaces = _interfaces(session, instance, account_id, vpc)
+    [instance] = found
+    interfaces = tuple(
+        _interface(session, instance, row)
+        for row in _INTERFACES.named(session, {"key": instance_key})
+    )
     if not interfaces:
         return None
-    places = zones.zones(session, instance.region)
     return Facts(
         instance_key=instance.key,
         version=instance.version,
         id=instance.id,
-        account_id=account_id,
+        account_id=instance.account_id,
         region=instance.region,
         zone=instance.zone,
-        zone_id=next((one.id for one in places if one.name == instance.zone), ""),
+        zone_id=zones.zone_id(instance.region, instance.zone.removeprefix(instance.region)),
         partition=zones.partition(instance.region),
         image_id=instance.image_id,
         type=instance.type,
-        architecture=image.architecture,
+        architecture=instance.architecture,
         platform=instance.platform,
-        reservation_id=reservation_id,
+        reservation_id=instance.reservation_id,
         launch_index=instance.launch_index,
         launched_at=instance.launch_time,
         hostname=interfaces[0].private_dns_name,
@@ -144,45 +138,16 @@ def read(session: Session, instance_key: int, deployment: Guest) -> Facts | None
         user_data=instance.user_data,
         interfaces=interfaces,
         disks=_disks(session, instance),
-        tags=_tags(session, instance.key),
+        tags=dict(_TAGS.run(session, {"key": instance_key})),
         options={**METADATA_OPTIONS, **instance.metadata_options},
-        guest=policy.of_image(deployment, image.guest),
+        guest=policy.of_image(deployment, instance.image_guest),
         password_data=instance.password_data,
     )
 
 
-def _interfaces(
-    session: Session, instance: models.Instance, account_id: str, vpc: models.Vpc
-) -> tuple[Interface, ...]:
-    row = models.NetworkInterface
-    query = (
-        sa.select(row, models.Subnet, models.Network)
-        .join(models.Subnet, models.Subnet.key == row.subnet_key)
-        .join(models.Network, models.Network.key == row.network_key)
-        .where(row.instance_key == instance.key)
-        .order_by(row.device_index)
-    )
-    return tuple(
-        _interface(session, instance, account_id, vpc, *found) for found in session.execute(query)
-    )
-
-
-def _interface(
-    session: Session,
-    instance: models.Instance,
-    account_id: str,
-    vpc: models.Vpc,
-    row: models.NetworkInterface,
-    subnet: models.Subnet,
-    network: models.Network,
-) -> Interface:
-    groups = session.execute(
-        sa.select(models.SecurityGroup.id, models.SecurityGroup.name)
-        .join(models.InterfaceGroup, models.InterfaceGroup.group_key == models.SecurityGroup.key)
-        .where(models.InterfaceGroup.interface_key == row.key)
-        .order_by(models.SecurityGroup.key)
-    ).all()
-    whole = ipaddress.IPv4Network(network.cidr)
+def _interface(session: Session, instance: Any, row: Any) -> Interface:
+    groups = _GROUPS.named(session, {"interface": row.key})
+    whole = ipaddress.IPv4Network(row.network_cidr)
     return Interface(
         id=row.id,
         device_index=row.device_index,
@@ -191,40 +156,99 @@ def _interface(
         private_dns_name=zones.private_dns_name(
             instance.region, instance.id, instance.options, row.private_ip
         ),
-        owner_id=account_id,
-        subnet_id=subnet.id,
-        subnet_cidr=subnet.cidr,
-        vpc_id=vpc.id,
-        vpc_cidr=vpc.cidr,
+        owner_id=instance.account_id,
+        subnet_id=row.subnet_id,
+        subnet_cidr=row.subnet_cidr,
+        vpc_id=instance.vpc_id,
+        vpc_cidr=instance.vpc_cidr,
         group_ids=tuple(one.id for one in groups),
         group_names=tuple(one.name for one in groups),
-        router=network.router or str(whole.network_address + 1),
+        router=row.router or str(whole.network_address + 1),
         prefix_length=whole.prefixlen,
-        dns=tuple(network.dns),
-        network=network.name,
+        dns=tuple(row.dns),
+        network=row.network_name,
     )
 
 
-def _disks(session: Session, instance: models.Instance) -> tuple[Disk, ...]:
-    volume = models.Volume
-    query = (
-        sa.select(volume.device, volume.location)
-        .where(volume.instance_key == instance.key, volume.device.is_not(None))
-        .order_by(volume.location)
-    )
+def _disks(session: Session, instance: Any) -> tuple[Disk, ...]:
     root = instance.root_device_name
     found = [Disk("ami", root.removeprefix("/dev/")), Disk("root", root)]
-    extra = [row.device for row in session.execute(query) if row.location is not None]
-    for number, device in enumerate(extra, start=1):
-        found.append(Disk(f"ebs{number}", device.removeprefix("/dev/")))
+    extra = _DISKS.named(session, {"key": instance.key})
+    for number, row in enumerate(extra, start=1):
+        found.append(Disk(f"ebs{number}", row.device.removeprefix("/dev/")))
     return tuple(found)
 
 
-def _tags(session: Session, instance_key: int) -> dict[str, str]:
-    tag = models.Tag
-    query = (
-        sa.select(tag.key, tag.value)
-        .where(tag.resource_type == "instance", tag.resource_key == instance_key)
-        .order_by(tag.key)
+# Statements are made once: to make one costs several times what it costs to run it.
+
+_KEY: Final = sa.bindparam("key", type_=sa.BigInteger)
+_INSTANCE: Final = Statement(
+    sa.select(
+        models.Instance.key,
+        models.Instance.version,
+        models.Instance.id,
+        models.Instance.region,
+        models.Instance.zone,
+        models.Instance.image_id,
+        models.Instance.type,
+        models.Instance.platform,
+        models.Instance.launch_index,
+        models.Instance.launch_time,
+        models.Instance.key_name,
+        models.Instance.options,
+        models.Instance.user_data,
+        models.Instance.root_device_name,
+        models.Instance.metadata_options,
+        models.Instance.password_data,
+        models.Image.architecture,
+        models.Image.guest.label("image_guest"),
+        models.Reservation.id.label("reservation_id"),
+        models.Account.id.label("account_id"),
+        models.Vpc.id.label("vpc_id"),
+        models.Vpc.cidr.label("vpc_cidr"),
     )
-    return {name: value for name, value in session.execute(query)}
+    .join(models.Image, models.Image.key == models.Instance.image_key)
+    .join(models.Reservation, models.Reservation.key == models.Instance.reservation_key)
+    .join(models.Account, models.Account.key == models.Instance.account_key)
+    .join(models.Vpc, models.Vpc.key == models.Instance.vpc_key)
+    .where(models.Instance.key == _KEY)
+)
+_INTERFACES: Final = Statement(
+    sa.select(
+        models.NetworkInterface.key,
+        models.NetworkInterface.id,
+        models.NetworkInterface.device_index,
+        models.NetworkInterface.mac,
+        models.NetworkInterface.private_ip,
+        models.Subnet.id.label("subnet_id"),
+        models.Subnet.cidr.label("subnet_cidr"),
+        models.Network.name.label("network_name"),
+        models.Network.cidr.label("network_cidr"),
+        models.Network.router,
+        models.Network.dns,
+    )
+    .join(models.Subnet, models.Subnet.key == models.NetworkInterface.subnet_key)
+    .join(models.Network, models.Network.key == models.NetworkInterface.network_key)
+    .where(models.NetworkInterface.instance_key == _KEY)
+    .order_by(models.NetworkInterface.device_index)
+)
+_GROUPS: Final = Statement(
+    sa.select(models.SecurityGroup.id, models.SecurityGroup.name)
+    .join(models.InterfaceGroup, models.InterfaceGroup.group_key == models.SecurityGroup.key)
+    .where(models.InterfaceGroup.interface_key == sa.bindparam("interface", type_=sa.BigInteger))
+    .order_by(models.SecurityGroup.key)
+)
+_DISKS: Final = Statement(
+    sa.select(models.Volume.device)
+    .where(
+        models.Volume.instance_key == _KEY,
+        models.Volume.device.is_not(None),
+        models.Volume.location.is_not(None),
+    )
+    .order_by(models.Volume.location)
+)
+_TAGS: Final = Statement(
+    sa.select(models.Tag.key, models.Tag.value)
+    .where(models.Tag.resource_type == "instance", models.Tag.resource_key == _KEY)
+    .order_by(models.Tag.key)
+)
