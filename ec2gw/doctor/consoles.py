@@ -26,6 +26,19 @@ def _screen(bench: Bench) -> str:
     return f"{seen.width} by {seen.height} pixels, {len(set(seen.pixels))} values of bytes"
 
 
+def _blank(bench: Bench) -> str:
+    made = bench.found.machines[2]
+    if (state := bench.sight(made).state) != "Off":
+        raise NotTried(f"it is {state}")
+    try:
+        seen = console.read_thumbnail(bench.look(console.thumbnail(made.vm_id)))
+    except console.NotAsAsked as error:
+        raise NotSo(str(error)) from None
+    if seen is not None:
+        raise NotSo(f"a picture of {seen.width} by {seen.height} pixels")
+    return "no picture"
+
+
 def _written(bench: Bench) -> str:
     made = bench.found.machines[2]
     if not made.has_guest:
@@ -43,7 +56,7 @@ def _written(bench: Bench) -> str:
     return f"{len(seen.data)} bytes, the last {seen.age_seconds:.0f} s ago"
 
 
-PROBES: Final = (
+RUNNING: Final = (
     Probe(
         "screen",
         "A picture of a running VM's screen is as large as asked for.",
@@ -59,5 +72,16 @@ PROBES: Final = (
         _written,
         relied=False,
         needs=("start-2",),
+    ),
+)
+
+OFF: Final = (
+    Probe(
+        "screen-off",
+        "A VM that is off has no screen.",
+        "derived; Msvm_VideoHead",
+        _blank,
+        relied=False,
+        needs=("power-cut",),
     ),
 )
