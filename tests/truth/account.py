@@ -76,6 +76,7 @@ def _populate(cloud: InProcess) -> dict[str, str]:
     cloud.call("CreateKeyPair", KeyName="created", KeyType="ed25519")
     named |= _images(cloud)
     named |= _instances(cloud, named["ami"])
+    named |= _guarded(cloud, named["ami"])
     named |= _groups(cloud, named["i"])
     named |= _volumes(cloud, named["i"])
     named |= _snapshots(cloud, named["vol"], named["stopped"])
@@ -112,7 +113,7 @@ def _images(cloud: InProcess) -> dict[str, str]:
     _write(cloud, models.Image, made["pending"], state="pending")
     _write(cloud, models.Image, made["failed"], state="failed", message="It could not be made.")
     _write(cloud, models.Image, made["windows"], platform="windows")
-    return {"ami": made["available"], "gone": made["deregistered"]}
+    return {"ami": made["available"], "private": made["copied"], "gone": made["deregistered"]}
 
 
 def _instances(cloud: InProcess, image_id: str) -> dict[str, str]:
@@ -147,6 +148,27 @@ def _instances(cloud: InProcess, image_id: str) -> dict[str, str]:
         "subnet": running["SubnetId"],
         "sg": running["SecurityGroups"][0]["GroupId"],
     }
+
+
+def _guarded(cloud: InProcess, image_id: str) -> dict[str, str]:
+    """Instances that are not to be stopped or terminated, and one whose token was used up."""
+    made: dict[str, str] = {}
+    for name in ("unstoppable", "lasting", "ended"):
+        [launched] = cloud.call(
+            "RunInstances",
+            ImageId=image_id,
+            MinCount=1,
+            MaxCount=1,
+            ClientToken=name,
+            DisableApiStop=name == "unstoppable",
+            DisableApiTermination=name == "lasting",
+        )["Instances"]
+        made[name] = launched["InstanceId"]
+        _find(cloud, "launched", made[name])
+    cloud.call("TerminateInstances", InstanceIds=[made["ended"]])
+    _find(cloud, "removed", made["ended"])
+    cloud.call("CreateVolume", AvailabilityZone=ZONE, Size=1, ClientToken="made")
+    return made
 
 
 def _groups(cloud: InProcess, instance_id: str) -> dict[str, str]:
