@@ -12,6 +12,7 @@ import time
 import uuid
 from typing import Final
 
+from ec2gw.doctor import guests
 from ec2gw.doctor.bench import Bench, Made
 from ec2gw.doctor.probe import NotSo, NotTried, Probe
 from state import ids
@@ -283,6 +284,7 @@ MAKING: Final = (
         changes=True,
         needs=("create-2",),
     ),
+    *guests.OFF,
     _START_2,
     _START_1,
     Probe(
