@@ -294,6 +294,15 @@ def test_a_port_that_forgets_a_rule_is_found_out(
     assert outcomes["clean-up"].verdict == HOLDS
 
 
+def test_a_host_that_refuses_our_serial_number_is_fit_and_told_of(ward: Ward) -> None:
+    ward.console.inject(HOST, "Agent\\Set-VMIdentity", "serial", times=2)
+    outcomes = ward.prove(only("smbios", "smbios-serial"))
+    assert failing(outcomes).keys() == {"smbios-serial"}
+    assert not outcomes["smbios-serial"].probe.relied
+    assert "cloud-init before 24.2" in outcomes["smbios-serial"].found
+    assert outcomes["clean-up"].verdict == HOLDS
+
+
 def test_a_copy_that_fails_is_told_and_its_checkpoint_goes_all_the_same(ward: Ward) -> None:
     before = ward.host()
     ward.console.inject(HOST, "Agent\\Start-DiskCopy", "exception")
