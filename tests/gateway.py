@@ -18,6 +18,7 @@ from botocore.config import Config
 
 from ec2gw import config
 from ec2gw.auth import accounts
+from ec2gw.lab.cmdlets import machine
 from state.secrets import Vault
 from state.store import Store
 
@@ -179,12 +180,16 @@ class Gateway:
 
 
 def clean_environment() -> dict[str, str]:
-    """Our own environment without what would configure the gateway or AWS tools."""
-    return {
+    """Our own environment without what would configure the gateway or AWS tools.
+
+    A laboratory in it takes what binds on every version of Windows, and nothing else.
+    """
+    ours = {
         name: value
         for name, value in os.environ.items()
         if name in KEPT or not name.startswith(("AWS_", "EC2GW_", "XDG_"))
     }
+    return {**ours, machine.VARIABLE: "yes"}
 
 
 def is_alive(pid: int) -> bool:

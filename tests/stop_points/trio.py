@@ -20,6 +20,7 @@ import boto3
 from botocore.config import Config as ClientConfig
 
 from ec2gw import config, inventory
+from ec2gw.lab.cmdlets import machine
 from ec2gw.lab.world import World
 from state import copies, recovering
 from state.store import Store
@@ -40,6 +41,7 @@ class Trio:
             **os.environ,
             "EC2GW_STOP_POINTS": str(self.stops),
             "EC2GW_LAB_FAULTS": str(faults),
+            machine.VARIABLE: "yes",
         }
         self._log = (folder / "processes.log").open("ab")
         self._listener = socket.create_server(("127.0.0.1", 0))

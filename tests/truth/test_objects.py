@@ -126,7 +126,7 @@ def test_every_parameter_without_a_model_is_refused_by_its_name(
 
 def test_a_cmdlet_without_a_model_is_one_that_the_host_does_not_have(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "world.sqlite3")
-    for name, row in tables._load("cmdlets.json").items():
+    for name, row in tables.loaded("cmdlets.json").items():
         qualified = f"{row['module']}\\{name}"
         if qualified not in CMDLETS:
             with pytest.raises(CmdletError) as caught:
@@ -137,7 +137,7 @@ def test_a_cmdlet_without_a_model_is_one_that_the_host_does_not_have(tmp_path: P
 
 def test_a_class_of_wmi_without_a_model_is_refused_by_its_name(tmp_path: Path) -> None:
     bench, asked = Bench(tmp_path / "world.sqlite3"), 0
-    for namespace, classes in tables._load("wmi.json").items():
+    for namespace, classes in tables.loaded("wmi.json").items():
         for name in classes:
             if (namespace, name) not in cim.INSTANCES:
                 with pytest.raises(CmdletError, match=f"-ClassName {name}") as caught:

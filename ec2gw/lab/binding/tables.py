@@ -62,10 +62,11 @@ class Cmdlet:
 
 
 @functools.cache
-def _load(name: str) -> dict[str, Any]:
+def loaded(name: str) -> dict[str, Any]:
+    """One of the files beside this one."""
     text = resources.files(__package__).joinpath("data", name).read_text(encoding="utf-8")
-    loaded: dict[str, Any] = json.loads(text)
-    return loaded
+    found: dict[str, Any] = json.loads(text)
+    return found
 
 
 @functools.cache
@@ -75,7 +76,7 @@ def cmdlet(qualified: str, version: str) -> Cmdlet | None:
     own_row = own.row(qualified)
     if own_row is not None:
         return _cmdlet(name, module, own_row)
-    found = _load("cmdlets.json").get(name)
+    found = loaded("cmdlets.json").get(name)
     if found is None or found["module"] != module:
         return None
     for one in found["definitions"]:
@@ -107,7 +108,7 @@ def _cmdlet(name: str, module: str, row: Mapping[str, Any]) -> Cmdlet:
 
 
 def enums() -> Mapping[str, Mapping[str, int]]:
-    found: Mapping[str, Mapping[str, int]] = _load("classes.json")["enums"]
+    found: Mapping[str, Mapping[str, int]] = loaded("classes.json")["enums"]
     return found
 
 
@@ -116,18 +117,18 @@ def properties(class_name: str) -> Mapping[str, str] | None:
     """Names and types of a .NET class by its short name; None for an unknown one."""
     if class_name in own.CLASSES:
         return own.CLASSES[class_name]
-    found = _load("classes.json")["classes"].get(class_name)
+    found = loaded("classes.json")["classes"].get(class_name)
     return None if found is None else dict(found["properties"])
 
 
 @functools.cache
 def full_name(class_name: str) -> str:
-    found = _load("classes.json")["classes"].get(class_name)
+    found = loaded("classes.json")["classes"].get(class_name)
     return class_name if found is None else str(found["name"])
 
 
 def wmi(namespace: str, class_name: str) -> Mapping[str, Any] | None:
     r"""Find a WMI class; both ``root/cimv2`` and ``root\cimv2`` name the namespace."""
     found: Mapping[str, Any] | None
-    found = _load("wmi.json").get(namespace.replace("\\", "/").lower(), {}).get(class_name)
+    found = loaded("wmi.json").get(namespace.replace("\\", "/").lower(), {}).get(class_name)
     return found
