@@ -30,7 +30,7 @@ _HEAD_BYTES: Final = 16 * 1024
 _BODY_BYTES: Final = 4 * 1024
 _PIECE_BYTES: Final = 16 * 1024
 _SERVER: Final = "EC2ws"
-_GONE: Final = (ConnectionError, TimeoutError)
+_BACKLOG: Final = 1024
 
 _log = logging.getLogger("ec2gw.metadata")
 
@@ -60,7 +60,9 @@ class Server:
 
     async def run(self, listening: socket.socket, stopping: asyncio.Event) -> None:
         """Serve on that socket until told to stop."""
-        server = await asyncio.start_server(self._converse, sock=listening, limit=_PIECE_BYTES)
+        server = await asyncio.start_server(
+            self._converse, sock=listening, limit=_PIECE_BYTES, backlog=_BACKLOG
+        )
         async with server:
             await stopping.wait()
             server.close()
@@ -77,8 +79,8 @@ class Server:
             if self._places.enter(one):
                 while await self._exchange(one):
                     pass
-        except _GONE:
-            one.abort()  # silent, slow, or gone
+        except OSError:
+            one.abort()  # silent or slow (a TimeoutError), or gone
         except asyncio.CancelledError:
             one.abort()  # the end of the process, or of the loop
         except Exception:  # the connection's boundary: the others go on
@@ -121,6 +123,8 @@ class _Connection:
         self._reader = reader
         self._writer = writer
         self._wire = h11.Connection(h11.SERVER, max_incomplete_event_size=_HEAD_BYTES)
+        # To drain is to have handed all to the system: nothing is left here once it is closed.
+        writer.transport.set_write_buffer_limits(high=0)
         name = writer.get_extra_info("peername")
         self.remote: str = name[0] if name else ""
         self.counted = True
