@@ -28,7 +28,7 @@ from typing import Any, BinaryIO
 from ec2gw.lab.world import World, model, paths, vhdx
 from ec2gw.lab.world.session import ADMINISTRATORS, Session
 
-PIECE_BYTES = 64 * 1024
+PIECE_BYTES = 1024**2
 LARGE_PIECE_BYTES = 8 * 1024**2
 KEPT_BYTES = 64 * 1024**2
 """Of a larger file the bytes are not kept in the world: fetching it is begun anew."""

@@ -133,6 +133,7 @@ def slow(monkeypatch: pytest.MonkeyPatch) -> None:
         return ask(*arguments, **named)
 
     monkeypatch.setattr(porter, "_ask", slowly)
+    monkeypatch.setattr(porter, "PIECE_BYTES", 64 * 1024)
 
 
 def test_a_disk_from_outside_is_verified_and_launched(intake: Intake) -> None:
