@@ -97,8 +97,8 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def _at(file: BinaryIO, offset: int, length: int) -> bytes:
-    """Read there; zeros where the file has ended."""
-    if not 0 <= offset < 2**62:
+    """Read there; zeros where the file has ended: a header may name any place."""
+    if not 0 <= offset < os.fstat(file.fileno()).st_size:
         return bytes(length)
     file.seek(offset)
     return file.read(length).ljust(length, b"\0")

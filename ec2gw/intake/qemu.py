@@ -52,6 +52,8 @@ _DRIVERS: Final[Mapping[str, str]] = {
 }
 _FULL: Final = ("No space left", "File too large", "too large for file format")
 """The last is what qemu says of any file that could not grow."""
+_NAMED: Final = "\x1a"
+"""Stands for the disk's path, which is nobody's business."""
 _CHECKED: Final = ("qcow2", "vmdk", "vhdx")
 
 Tick = Callable[[float | None], None]
@@ -211,8 +213,11 @@ def read(source: Path, kind: str, offset: int, length: int, scratch: Path, *, ti
 
 def _source(path: Path, kind: str) -> str:
     """Say which file, and that it is one: a comma is doubled, all else is taken as it stands."""
-    escaped = str(path.absolute()).replace(",", ",,")
-    return f"{_DRIVERS[kind]},file.driver=file,file.locking=off,file.filename={escaped}"
+    return f"{_DRIVERS[kind]},file.driver=file,file.locking=off,file.filename={_escaped(path)}"
+
+
+def _escaped(path: Path) -> str:
+    return str(path.absolute()).replace(",", ",,")
 
 
 def _free(folder: Path) -> int:
@@ -280,12 +285,14 @@ def _run(
         return said.decode(errors="replace")
     words = (complaint or said).decode(errors="replace")
     for path in reads:
-        words = words.replace(str(path.absolute()), "the disk")
-    raise _failed(status, words)
+        for shown in (_escaped(path), str(path.absolute())):
+            words = words.replace(shown, _NAMED)
+    raise _failed(status, words, writing=writes is not None)
 
 
-def _failed(status: int, complaint: str) -> Refused:
-    if status == -signal.SIGXFSZ or any(one in complaint for one in _FULL):
+def _failed(status: int, complaint: str, *, writing: bool) -> Refused:
+    # Where nothing is written, a header has said that something is too large.
+    if status == -signal.SIGXFSZ or (writing and any(one in complaint for one in _FULL)):
         return NoRoom("the gateway's disk is full: the disk does not fit there")
     if status == -signal.SIGXCPU:
         return Failed("it takes longer than any sound disk of its size")
@@ -293,7 +300,7 @@ def _failed(status: int, complaint: str) -> Refused:
         return Failed(f"qemu-img was ended by {signal.Signals(-status).name}")
     lines = [line.strip() for line in complaint.splitlines() if line.strip()]
     last = lines[-1].removeprefix("qemu-img: ") if lines else f"qemu-img ended with {status}"
-    last = re.sub(r"driver=[^ ]*file\.filename=[^ ']*", "the disk", last)
+    last = re.sub(rf"(driver=[^ ]*file\.filename=)?{_NAMED}", "the disk", last).replace("'", "")
     shown = "".join(one if one.isprintable() else "?" for one in last)
     return Failed(shown[:_LONGEST_REASON])
 

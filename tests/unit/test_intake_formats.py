@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import struct
 from pathlib import Path
 
@@ -177,6 +179,26 @@ def test_every_byte_of_a_header_may_lie_and_nothing_but_a_refusal_comes_of_it(
                 except Refused:
                     continue
                 assert kind in formats.KINDS
+
+
+@needs_qemu_img
+def test_no_number_in_a_header_leads_anywhere_but_to_an_answer_or_a_refusal(
+    raw: Path, tmp_path: Path
+) -> None:
+    chance = random.Random(7)
+    for kind in ("qcow2", "vmdk", "vpc", "vhdx"):
+        path = made(raw, kind, tmp_path / kind)
+        length = path.stat().st_size
+        with path.open("r+b", buffering=0) as file:
+            for _ in range(150):
+                near = chance.choice([0, 192 * 1024, 2 * MIB, length - 512]) % length
+                offset = min(near + chance.randrange(0, 512, 4), length - 8)
+                value = chance.choice([2**64 - 1, 2**63, 2**55, 0, chance.randrange(2**64)])
+                sound = os.pread(file.fileno(), 8, offset)
+                os.pwrite(file.fileno(), struct.pack(chance.choice("<>") + "Q", value), offset)
+                with contextlib.suppress(Refused):
+                    assert formats.look(path) in formats.KINDS
+                os.pwrite(file.fileno(), sound, offset)
 
 
 @pytest.mark.parametrize("word", ["ova", "OVA", "iso", "../raw"])
