@@ -47,9 +47,9 @@ class Consoles:
 
     def is_behind(self) -> bool:
         """Tell whether the host is to be told something now."""
-        if self._told is None:
-            return time.monotonic() >= self._until
-        return time.monotonic() >= self._until or self._told != self._wanted()
+        if time.monotonic() >= self._until:
+            return True
+        return self._told is not None and self._told != self._wanted()
 
     def tell(self) -> None:
         """Tell it; what keeps us from that is logged once, and tried again later."""
