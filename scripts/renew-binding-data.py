@@ -51,6 +51,7 @@ WMI_CLASSES = {
         Msvm_SyntheticEthernetPort Msvm_SyntheticEthernetPortSettingData Msvm_ConcreteJob
         Msvm_StorageJob Msvm_ProcessorSettingData Msvm_MemorySettingData Msvm_VideoHead
         Msvm_SystemDevice Msvm_SettingsDefineState Msvm_ImageManagementService
+        Msvm_VirtualHardDiskSettingData
     """),
     "root/cimv2": words("""
         Win32_OperatingSystem Win32_ComputerSystem Win32_LogicalDisk Win32_Volume Win32_Processor
