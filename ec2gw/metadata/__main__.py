@@ -53,8 +53,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     resolved = config.resolved(options.data)
     logs.begin("metadata", resolved.log_level)
     stop_points.arm("metadata")
-    with socket.socket(fileno=os.dup(options.socket)) as listening, opened(resolved) as parts:
-        asyncio.run(_run(listening, *parts, parent))
+    try:
+        with socket.socket(fileno=os.dup(options.socket)) as listening, opened(resolved) as parts:
+            asyncio.run(_run(listening, *parts, parent))
+    except forwarder.KeyUnusable as error:  # it was usable when the parent started
+        _log.error("metadata-forwarder-key-unusable", extra={"error": str(error)})
+        return 1
     return 0
 
 

@@ -16,8 +16,8 @@ from translators.guests import tree
 from translators.settings import Guest
 
 ID = "/latest/meta-data/instance-id"
-SOON = 1.0
-"""Seconds within which a change takes effect."""
+SOON = 3.0
+"""Seconds: a change takes effect within one, if the machine has nothing else to do."""
 
 
 # -- tokens
