@@ -11,7 +11,6 @@ from tests.truth.faults import Fault, disk, interface, launch
 
 _ONE_TOO_LONG: Final = "x" * 16385
 _LONGEST: Final = "x" * 25600
-_ZONE: Final = {"AvailabilityZone": "us-east-1a"}
 FAULTS: Final[tuple[Fault, ...]] = (
     # states of instances
     Fault("StartInstances", {"InstanceIds": ["{stopping}"]}, "IncorrectInstanceState", "started"),
@@ -112,12 +111,6 @@ FAULTS: Final[tuple[Fault, ...]] = (
         launch(ClientToken="ended", DisableApiStop=False, DisableApiTermination=False),
         "IdempotentInstanceTerminated",
         "",
-    ),
-    Fault(
-        "RunInstances",
-        launch(InstanceType="m5.large", MinCount=3, MaxCount=3, Placement=_ZONE),
-        "InsufficientInstanceCapacity",
-        "in the Availability Zone",
     ),
     Fault(
         "RunInstances",

@@ -67,7 +67,8 @@ def modules() -> Mapping[str, ast.Module]:
     return found
 
 
-def makers() -> list[Maker]:
+@functools.cache
+def makers() -> tuple[Maker, ...]:
     """The functions of modules that answer an error."""
     found = []
     for module, tree in modules().items():
@@ -76,7 +77,7 @@ def makers() -> list[Maker]:
                 names = [arg.arg for arg in (*one.args.args, *one.args.kwonlyargs)]
                 makes = any(name_of(call) == _ERROR for call in _calls(one))
                 found.append(Maker(module, one.name, tuple(names), makes))
-    return found
+    return tuple(found)
 
 
 def strays() -> list[str]:
@@ -91,10 +92,12 @@ def strays() -> list[str]:
     return found
 
 
-def places() -> Iterator[Place]:
+@functools.cache
+def places() -> tuple[Place, ...]:
     """Every call of the program."""
-    for module, tree in modules().items():
-        yield from _within(module, tree, None, tree)
+    return tuple(
+        place for module, tree in modules().items() for place in _within(module, tree, None, tree)
+    )
 
 
 def _within(
