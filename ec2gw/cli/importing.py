@@ -175,7 +175,7 @@ class _Import:
 
     def make(self, place: str | Path, folder: Path) -> work.Made:
         """Do what is to be done here, and hand it to the depot."""
-        from ec2gw.intake import fetch, tasks, work
+        from ec2gw.intake import allowed, tasks, work
 
         limits = tasks.limits(self._config)
         reporter = tasks.Reporter(self._store, self._task, _now)
@@ -186,7 +186,7 @@ class _Import:
                 reporter(stage, done, total)
 
             if isinstance(place, str):
-                rules = fetch.rules_by_hand(place)
+                rules = allowed.rules_by_hand(place)
                 place = work.bring(place, rules, folder, limits, report)
             made = work.make(place, folder, self._order, limits, report)
             reporter.came(place.stat().st_size)
@@ -255,10 +255,10 @@ def _of_service(own: config.Config) -> config.Config:
 
 def _place(source: str) -> str | Path:
     """Tell a URL from a file; a file is looked at."""
-    from ec2gw.intake import fetch
+    from ec2gw.intake import allowed
 
     if source.lower().startswith(_REMOTE):
-        fetch.parse(source)
+        allowed.parse(source)
         return source
     if "://" in source:
         raise Failed("a disk comes from a file, or by http or https")

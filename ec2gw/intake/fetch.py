@@ -2,15 +2,10 @@
 
 A name is resolved once, every address that it has is judged, and the connection goes to the very
 address that was judged; each redirect is judged as the first request was. No proxy, no cookie, no
-credential, no encoding takes part. How long, how slow and how large it may be is bounded.
+credential, no encoding takes part. How long, how slow and how large it may be is bounded. Where one
+may go, `allowed` judges.
 
-Addresses: link-local (169.254.169.254 among them), multicast, unspecified and reserved ones are
-never gone to. Private ones are, when the host stands in a configured prefix, or in the URL that an
-operator gave by hand: who configures an image server inside means it. Loopback alone is, when it is
-written there itself.
-
-Source: RFC 9110, RFC 9112, RFC 3986; IANA's special-purpose address registries; OWASP, "Server Side
-Request Forgery Prevention".
+Source: RFC 9110, RFC 9112; OWASP, "Server Side Request Forgery Prevention".
 """
 
 from __future__ import annotations
@@ -18,9 +13,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import http.client
-import ipaddress
 import os
-import re
 import socket
 import ssl
 import threading
@@ -29,8 +22,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urljoin, urlsplit
+from urllib.parse import urljoin
 
+from ec2gw.intake import allowed
+from ec2gw.intake.allowed import Address, Rules, Url
 from ec2gw.intake.refusals import NoRoom, Refused
 
 MOST_REDIRECTS: Final = 5
@@ -45,10 +40,7 @@ LONGEST_SECONDS: Final = 24 * 3600.0
 _TICK_SECONDS: Final = 0.5
 _PIECE_BYTES: Final = 256 * 1024
 _ROOM_EVERY_BYTES: Final = 32 * 1024**2
-_PORTS: Final = {"http": 80, "https": 443}
 _REDIRECTS: Final = (301, 302, 303, 307, 308)
-_PLAIN: Final = re.compile(r"[!-~]{1,4096}")
-_HOST: Final = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|[0-9a-f:.]+")
 _SAID: Final = {
     401: "it wants a password",
     403: "it refuses",
@@ -56,54 +48,8 @@ _SAID: Final = {
     410: "there is nothing any more",
 }
 
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Tick = Callable[[int, int | None], None]
 """Told the bytes that came, and how many there will be; what it raises ends the fetch."""
-
-
-@dataclass(frozen=True, slots=True)
-class Url:
-    """A URL in the one form in which two can be compared."""
-
-    scheme: str
-    host: str
-    port: int
-    path: str
-    query: str
-
-    @property
-    def origin(self) -> str:
-        """What may be shown and logged: a query may hold a signature."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        odd = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
-        return f"{self.scheme}://{host}{odd}"
-
-    @property
-    def target(self) -> str:
-        return self.path + (f"?{self.query}" if self.query else "")
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """Where disks may come from.
-
-    With `prefixes` nothing else is gone to. Without, `named` was given by the operator by hand.
-    """
-
-    prefixes: tuple[Url, ...] = ()
-    named: Url | None = None
-
-    def judge(self, url: Url) -> None:
-        """:raises Refused: for what nobody has allowed"""
-        if self.named is None and not any(_begins(url, one) for one in self.prefixes):
-            raise Refused(f"{url.origin} with this path is not where disks may come from")
-        if self.named is not None and (self.named.scheme, url.scheme) == ("https", "http"):
-            raise Refused("it redirects from https to http")
-
-    def means(self, url: Url) -> bool:
-        """Tell whether the operator has named this host."""
-        named = (*self.prefixes, *([self.named] if self.named else []))
-        return any(one.host == url.host for one in named)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,46 +57,6 @@ class Limits:
     largest_bytes: int
     spare_bytes: int
     """What is left free on the disk that it comes to."""
-
-
-def parse(text: str) -> Url:
-    """Take a URL apart.
-
-    :raises Refused: for one that two programs might read differently
-    """
-    if not _PLAIN.fullmatch(text) or "\\" in text:
-        raise Refused("the URL holds characters that none has")
-    try:
-        parts = urlsplit(text)
-        port = parts.port
-        host = (parts.hostname or "").lower().rstrip(".")
-    except ValueError:
-        raise Refused("this is no URL") from None
-    if parts.scheme not in _PORTS:
-        raise Refused("disks come by http and https alone")
-    if "@" in parts.netloc:
-        raise Refused("the URL holds a user's name or password")
-    if not _HOST.fullmatch(host):
-        raise Refused("the URL has no host")
-    path = parts.path or "/"
-    if any(segment in (".", "..") for segment in re.split(r"[/\\]", _decoded(path))):
-        raise Refused("the URL's path leads upwards")
-    return Url(parts.scheme, host, port or _PORTS[parts.scheme], path, parts.query)
-
-
-def rules_of(prefixes: Sequence[str]) -> Rules:
-    """Make the rules of the configured prefixes.
-
-    :raises Refused: when there are none
-    """
-    if not prefixes:
-        raise Refused("no place is configured that disks may come from")
-    return Rules(tuple(parse(one) for one in prefixes))
-
-
-def rules_by_hand(url: str) -> Rules:
-    """Make the rules of what an operator asks for by hand."""
-    return Rules(named=parse(url))
 
 
 def fetch(
@@ -166,7 +72,7 @@ def fetch(
     :raises Refused: in a sentence that holds no secret
     :raises NoRoom:
     """
-    here = parse(url)
+    here = allowed.parse(url)
     context = tls or ssl.create_default_context()
     for _ in range(MOST_REDIRECTS + 1):
         rules.judge(here)
@@ -181,75 +87,12 @@ def fetch(
     raise Refused(f"{here.origin}: it redirects more than {MOST_REDIRECTS} times")
 
 
-def addresses(url: Url, rules: Rules) -> list[Address]:
-    """Resolve a host, once.
-
-    :raises Refused: when any address of it is one that nobody may be sent to
-    """
-    try:
-        found = socket.getaddrinfo(url.host, url.port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):
-        raise Refused(f"{url.origin}: no address is known of it") from None
-    unique = dict.fromkeys(str(one[4][0]).partition("%")[0] for one in found)
-    parsed = [ipaddress.ip_address(one) for one in unique]
-    for one in parsed:
-        if not _may_go(one, url, rules):
-            raise Refused(f"{url.origin}: its address is not one that disks may come from")
-    return parsed
-
-
-def _may_go(address: Address, url: Url, rules: Rules) -> bool:
-    inner = _inner(address)
-    if inner is not None:
-        return _may_go(inner, url, rules)
-    if address.is_link_local or address.is_multicast or address.is_unspecified:
-        return False
-    if address.is_loopback:
-        literal = url.host in ("localhost", str(address))
-        return literal and rules.means(url)
-    if address.version == 4 and (address in _NEVER or address.is_reserved):
-        return False
-    return address.is_global or rules.means(url)
-
-
-_NEVER: Final = ipaddress.IPv4Network("0.0.0.0/8")
-_NAT64: Final = ipaddress.IPv6Network("64:ff9b::/96")
-
-
-def _inner(address: Address) -> Address | None:
-    """The IPv4 address that an IPv6 one stands for."""
-    if isinstance(address, ipaddress.IPv4Address):
-        return None
-    if address in _NAT64:
-        return ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    if address.teredo:
-        return address.teredo[1]
-    return address.ipv4_mapped or address.sixtofour
-
-
-def _begins(url: Url, prefix: Url) -> bool:
-    same = (url.scheme, url.host, url.port) == (prefix.scheme, prefix.host, prefix.port)
-    if not same:
-        return False
-    return url.path == prefix.path or url.path.startswith(prefix.path.rstrip("/") + "/")
-
-
-def _decoded(path: str) -> str:
-    """Undo encodings until there is none left: a server may do so more than once."""
-    for _ in range(5):
-        plain = unquote(path)
-        if plain == path:
-            return plain
-        path = plain
-    raise Refused("the URL's path is encoded over and over")
-
-
 def _elsewhere(here: Url, answer: http.client.HTTPResponse) -> Url:
     told = answer.getheader("Location")
     if not told:
         raise Refused(f"{here.origin}: it redirects to nowhere")
     try:
-        return parse(urljoin(here.origin + here.target, told).partition("#")[0])
+        return allowed.parse(urljoin(here.origin + here.target, told).partition("#")[0])
     except Refused as error:
         raise Refused(f"{here.origin}: it redirects, and {error}") from None
 
@@ -306,7 +149,7 @@ def _asked(
 ) -> Iterator[tuple[http.client.HTTPResponse, _Guard]]:
     """Ask for it; what breaks from here on is told as a refusal, or as the tick told it."""
     with contextlib.ExitStack() as stack:
-        plain = stack.enter_context(_connected(url, addresses(url, rules)))
+        plain = stack.enter_context(_connected(url, allowed.addresses(url, rules)))
         guard = _Guard(plain, tick)
         stack.callback(guard.end)
         try:
@@ -340,7 +183,7 @@ def _answer(
 ) -> Iterator[http.client.HTTPResponse]:
     connection = http.client.HTTPConnection(url.host, url.port)
     connection.auto_open = 0  # it would resolve the name once more
-    connection.default_port = _PORTS[url.scheme]
+    connection.default_port = allowed.PORTS[url.scheme]
     if url.scheme == "https":
         connection.sock = tls.wrap_socket(plain, server_hostname=url.host)
     else:

@@ -24,7 +24,7 @@ from sqlalchemy.orm import Session
 from ec2gw.config import Config
 from ec2gw.depot.shelf import Shelf
 from ec2gw.engine import wake
-from ec2gw.intake import fetch, scratch, work
+from ec2gw.intake import allowed, scratch, work
 from ec2gw.intake.refusals import Cancelled, Missing, NoRoom, Refused
 from state import guests, models, recovering
 from state.store import Store
@@ -159,7 +159,7 @@ def carry_out(store: Store, resolved: Config, task: imports.Task, report: work.R
         reporter(stage, done, total)
 
     def run(folder: Path) -> None:
-        rules = fetch.rules_of(resolved.intake.prefixes)
+        rules = allowed.rules_of(resolved.intake.prefixes)
         both("fetching", 0, None)
         source = work.bring(task.url, rules, folder, limits(resolved), both)
         reporter.came(source.stat().st_size)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
-from ec2gw.intake import fetch, formats, partitions, qemu
+from ec2gw.intake import allowed, fetch, formats, partitions, qemu
 from ec2gw.intake.refusals import Refused
 
 Stage = Literal["fetching", "looking", "converting", "sealing"]
@@ -65,7 +65,7 @@ class Made:
     why: str | None
 
 
-def bring(url: str, rules: fetch.Rules, folder: Path, limits: Limits, report: Report) -> Path:
+def bring(url: str, rules: allowed.Rules, folder: Path, limits: Limits, report: Report) -> Path:
     """Fetch a disk into the folder.
 
     :raises Refused:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ec2gw.depot import certificate
-from ec2gw.intake import fetch
+from ec2gw.intake import allowed, fetch
 from ec2gw.intake.refusals import Cancelled, NoRoom, Refused
 from tests.unit.outside_server import Outside, serving
 
@@ -36,7 +36,7 @@ def listens(came: int, total: int | None) -> None:
 
 
 def bring(outside: Outside, path: str, target: Path, limits: fetch.Limits = ROOMY) -> int:
-    rules = fetch.rules_of([f"{outside.url}/"])
+    rules = allowed.rules_of([f"{outside.url}/"])
     return fetch.fetch(outside.url + path, target, rules, limits, listens)
 
 
@@ -181,7 +181,7 @@ def test_a_fetch_is_cancelled_while_nothing_comes(
 
     began = time.monotonic()
     with pytest.raises(Cancelled):
-        fetch.fetch(f"{outside.url}/disk", target, fetch.rules_of([outside.url]), ROOMY, tick)
+        fetch.fetch(f"{outside.url}/disk", target, allowed.rules_of([outside.url]), ROOMY, tick)
     assert time.monotonic() - began < 5
     assert threading.active_count() <= threads + 1  # the server's own
 
@@ -230,7 +230,7 @@ def test_redirects_without_end_end(outside: Outside, target: Path) -> None:
 def test_a_prefix_ends_at_a_folder(outside: Outside, target: Path) -> None:
     outside.gives("/images/disk", BODY)
     outside.gives("/images-of-others/disk", BODY)
-    rules = fetch.rules_of([f"{outside.url}/images"])
+    rules = allowed.rules_of([f"{outside.url}/images"])
     fetch.fetch(f"{outside.url}/images/disk", target, rules, ROOMY, listens)
     for path in (
         "/images-of-others/disk",
@@ -267,13 +267,13 @@ def test_a_prefix_ends_at_a_folder(outside: Outside, target: Path) -> None:
 )
 def test_what_two_programs_might_read_differently_is_no_url(text: str) -> None:
     with pytest.raises(Refused):
-        fetch.parse(text)
+        allowed.parse(text)
 
 
 # -- addresses
 
-NAMED = fetch.rules_by_hand("https://images.example.org/disk")
-OTHERS = fetch.Rules(prefixes=(fetch.parse("https://elsewhere.example.org/"),))
+NAMED = allowed.rules_by_hand("https://images.example.org/disk")
+OTHERS = allowed.Rules(prefixes=(allowed.parse("https://elsewhere.example.org/"),))
 
 
 def resolving(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
@@ -296,7 +296,7 @@ def test_some_addresses_are_nobodys_images_whoever_names_them(
 ) -> None:
     resolving(monkeypatch, "93.184.215.14", address)
     with pytest.raises(Refused):
-        fetch.addresses(fetch.parse("https://images.example.org/disk"), NAMED)
+        allowed.addresses(allowed.parse("https://images.example.org/disk"), NAMED)
 
 
 @pytest.mark.parametrize(
@@ -306,23 +306,23 @@ def test_private_addresses_are_gone_to_where_the_operator_named_the_host(
     monkeypatch: pytest.MonkeyPatch, address: str
 ) -> None:
     resolving(monkeypatch, address)
-    url = fetch.parse("https://images.example.org/disk")
-    assert [str(one) for one in fetch.addresses(url, NAMED)] == [address]
+    url = allowed.parse("https://images.example.org/disk")
+    assert [str(one) for one in allowed.addresses(url, NAMED)] == [address]
     with pytest.raises(Refused):
-        fetch.addresses(url, OTHERS)
+        allowed.addresses(url, OTHERS)
 
 
 def test_loopback_is_gone_to_only_where_it_was_written(monkeypatch: pytest.MonkeyPatch) -> None:
-    written = fetch.parse("http://127.0.0.1:8000/disk")
-    assert fetch.addresses(written, fetch.rules_of(["http://127.0.0.1:8000/"]))
+    written = allowed.parse("http://127.0.0.1:8000/disk")
+    assert allowed.addresses(written, allowed.rules_of(["http://127.0.0.1:8000/"]))
     with pytest.raises(Refused):
-        fetch.addresses(written, OTHERS)
+        allowed.addresses(written, OTHERS)
     for odd in ("http://2130706433/", "http://0x7f.1/", "http://127.1/"):
         with pytest.raises(Refused):
-            fetch.addresses(fetch.parse(odd), fetch.rules_by_hand(odd))
+            allowed.addresses(allowed.parse(odd), allowed.rules_by_hand(odd))
     with pytest.raises(Refused):
-        fetch.addresses(
-            fetch.parse("http://169.254.169.254/"), fetch.rules_of(["http://169.254.169.254/"])
+        allowed.addresses(
+            allowed.parse("http://169.254.169.254/"), allowed.rules_of(["http://169.254.169.254/"])
         )
 
 
@@ -342,14 +342,14 @@ def test_a_name_is_resolved_once_and_gone_to_where_that_said(
 
     monkeypatch.setattr(socket, "getaddrinfo", changing)
     url = f"http://localhost:{outside.port}/disk"
-    assert fetch.fetch(url, target, fetch.rules_by_hand(url), ROOMY, listens) == len(BODY)
+    assert fetch.fetch(url, target, allowed.rules_by_hand(url), ROOMY, listens) == len(BODY)
     assert asked == ["localhost"]
     assert outside.asked[0][1]["Host"] == f"localhost:{outside.port}"
 
 
 def test_no_prefix_means_no_place() -> None:
     with pytest.raises(Refused, match="no place is configured"):
-        fetch.rules_of(())
+        allowed.rules_of(())
 
 
 # -- https
@@ -363,11 +363,11 @@ def test_a_certificate_that_nobody_vouches_for_is_refused(tmp_path: Path, target
         assert outside.asked == []
         trusting = ssl.create_default_context(cafile=str(own.file))
         trusting.check_hostname = False  # it has no name: it is the depot's
-        rules = fetch.rules_of([outside.url])
+        rules = allowed.rules_of([outside.url])
         there = fetch.fetch(f"{outside.url}/disk", target, rules, ROOMY, listens, trusting)
         assert there == len(BODY)
 
 
 def test_https_never_leads_to_http() -> None:
     with pytest.raises(Refused, match="https to http"):
-        NAMED.judge(fetch.parse("http://images.example.org/disk"))
+        NAMED.judge(allowed.parse("http://images.example.org/disk"))

@@ -2,127 +2,21 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from ec2gw import config
-from ec2gw.intake import scratch, tasks, work
+from ec2gw.intake import scratch, tasks
 from state import models, recovering
-from state.store import Store
-from tests import rows
-from tests.gateway import clean_environment, is_alive, wait_until
-from tests.unit.outside_disks import MIB, linux, made, needs_qemu_img, qemu_img
-from tests.unit.outside_server import Outside, serving
+from tests.unit.import_scene import Make, Scene, make, now, qcow2, raw, scene
+from tests.unit.outside_disks import MIB, made, needs_qemu_img, qemu_img
 from translators import imports
 
+__all__ = ["make", "qcow2", "raw", "scene"]  # fixtures
 pytestmark = needs_qemu_img
-
-
-def now() -> dt.datetime:
-    return dt.datetime.now(dt.UTC)
-
-
-class Scene:
-    """A data folder with a host, and a server outside that serves disks."""
-
-    def __init__(self, folder: Path, empty: Path, outside: Outside, **intake: Any) -> None:
-        given = {"data": str(folder), "intake.prefixes": [f"{outside.url}/"], **intake}
-        self.config = config.load(None, {}, given)
-        self.outside = outside
-        config.make_folders(self.config)
-        shutil.copy(empty, self.config.database)
-        config.save(self.config)
-        self.store = Store(self.config.database)
-        self.on = self.store.write(rows.ground)
-
-    def asks(self, path: str, format_: str = "", **asked: str) -> models.ImportImageTask:
-        return self.store.write(
-            lambda session: imports.begin_image(
-                session,
-                account_key=self.on.account,
-                region="us-east-1",
-                url=self.outside.url + path,
-                format=format_,
-                asked=asked,
-                description=None,
-                now=now(),
-            )
-        )
-
-    def row(self, task: imports.Task) -> Any:
-        with self.store.read() as session:
-            found = session.get_one(type(task), task.key)
-            session.expunge(found)
-            return found
-
-    def works(self, report: work.Report | None = None) -> bool:
-        """Take a task and carry it out, as the service's worker does."""
-        task = tasks.take(self.store, self.config.data, "serve:1", now)
-        if task is None:
-            return False
-        tasks.carry_out(self.store, self.config, task, report or (lambda *_: None))
-        return True
-
-    def transfers(self) -> list[models.Transfer]:
-        with self.store.read() as session:
-            found = list(session.scalars(sa.select(models.Transfer)))
-            session.expunge_all()
-            return found
-
-    @property
-    def shelf(self) -> list[Path]:
-        return sorted((self.config.data / "depot").glob("*"))
-
-    @property
-    def scratch(self) -> list[Path]:
-        return sorted((self.config.data / scratch.ROOM).glob("*"))
-
-
-Make = Callable[..., Scene]
-
-
-@pytest.fixture
-def make(tmp_path: Path, empty_database: Path) -> Iterator[Make]:
-    with serving() as outside:
-        opened: list[Scene] = []
-
-        def scene(**intake: Any) -> Scene:
-            opened.append(Scene(tmp_path / "data", empty_database, outside, **intake))
-            return opened[-1]
-
-        yield scene
-        for one in opened:
-            one.store.close()
-
-
-@pytest.fixture
-def scene(make: Make) -> Scene:
-    return make()
-
-
-@pytest.fixture
-def raw(tmp_path: Path) -> Path:
-    file = tmp_path / "disk.raw"
-    file.write_bytes(linux())
-    return file
-
-
-@pytest.fixture
-def qcow2(raw: Path, tmp_path: Path) -> bytes:
-    return made(raw, "qcow2", tmp_path / "disk.qcow2").read_bytes()
 
 
 def test_a_disk_is_fetched_converted_and_left_on_the_depots_shelf(
@@ -344,85 +238,3 @@ def test_a_folder_is_one_workers_and_what_is_left_of_others_is_swept(tmp_path: P
             pass
         assert folder.exists()
     assert list((tmp_path / scratch.ROOM).iterdir()) == []
-
-
-# -- the process
-
-
-class Worker:
-    """The intake as `serve` starts it."""
-
-    def __init__(self, scene: Scene, *options: str) -> None:
-        self.log = scene.config.data / "intake.log"
-        with self.log.open("a") as log:
-            self.process = subprocess.Popen(
-                [
-                    *(sys.executable, *options, "-m", "ec2gw.intake"),
-                    *("--data", str(scene.config.data)),
-                ],
-                env={**clean_environment(), "EC2GW_PARENT": str(os.getpid())},
-                stderr=log,
-            )
-
-    def end(self, number: signal.Signals) -> int:
-        self.process.send_signal(number)
-        return self.process.wait(10)
-
-
-def test_a_worker_that_is_killed_in_the_middle_is_followed_by_one_that_begins_anew(
-    scene: Scene, qcow2: bytes
-) -> None:
-    scene.outside.drips("/disk", qcow2[:1000], 0.2, len(qcow2))
-    task = scene.asks("/disk")
-    first = Worker(scene)
-    try:
-        wait_until(lambda: scene.row(task).phase == "fetching", 20)
-        wait_until(lambda: scene.outside.asked != [], 10)
-        assert scene.scratch != []
-        first.end(signal.SIGKILL)
-        assert scene.row(task).phase == "fetching"
-        scene.outside.gives("/disk", qcow2)
-        second = Worker(scene)
-        try:
-            wait_until(lambda: scene.row(task).phase == "sending", 30)
-        finally:
-            assert second.end(signal.SIGTERM) == 0
-    finally:
-        first.process.kill()
-        first.process.wait(5)
-    assert len(scene.transfers()) == len(scene.shelf) == 1
-    assert scene.scratch == []
-
-
-def test_a_worker_that_is_told_to_end_does_so_and_leaves_the_task_to_the_next(
-    scene: Scene, qcow2: bytes
-) -> None:
-    scene.outside.drips("/disk", b"x", 30, len(qcow2))
-    task = scene.asks("/disk")
-    worker = Worker(scene)
-    wait_until(lambda: scene.outside.asked != [], 20)
-    assert worker.end(signal.SIGTERM) == 0
-    assert scene.row(task).phase == "fetching"
-    assert scene.scratch == []
-    assert "event=import-failed" not in worker.log.read_text()
-
-
-def test_a_cancelled_fetch_ends_in_the_process_too(scene: Scene, qcow2: bytes) -> None:
-    scene.outside.drips("/disk", b"x", 30, len(qcow2))
-    task = scene.asks("/disk")
-    worker = Worker(scene)
-    try:
-        wait_until(lambda: scene.outside.asked != [], 20)
-        scene.store.write(lambda session: imports.cancel(session, task, now()))
-        wait_until(lambda: scene.scratch == [], 10)
-        assert is_alive(worker.process.pid)
-    finally:
-        assert worker.end(signal.SIGTERM) == 0
-
-
-def test_while_nobody_imports_anything_the_process_loads_nothing(scene: Scene) -> None:
-    worker = Worker(scene, "-X", "importtime")
-    wait_until(lambda: "sqlite3" in worker.log.read_text(), 20)
-    threading.Event().wait(0.3)
-    assert worker.end(signal.SIGTERM) == 0
-    assert "sqlalchemy" not in worker.log.read_text()
