@@ -312,6 +312,13 @@ def _image(
 # -- on its host
 
 
+def progressed(session: Session, transfer: Transfer) -> None:
+    """Show on the snapshot how much of an offered file its host has fetched."""
+    for snapshot in _arriving(session, transfer.path):
+        if transfer.length_bytes:
+            snapshot.progress = min(99, 100 * transfer.done_bytes // transfer.length_bytes)
+
+
 def delivered(session: Session, transfer: Transfer, now: dt.datetime) -> None:
     """Have the host look at a file that was offered to it, and that is there now."""
     for snapshot in _arriving(session, transfer.path):

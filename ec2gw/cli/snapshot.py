@@ -17,12 +17,12 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ec2gw.cli.opening import configured, data_option, opened
-from state import models
+from state import models, storage
 
 _BAR_CELLS: Final = 20
 _REFRESH_SECONDS: Final = 0.5
 _EVERY_HOST: Final = "every host"
-_WORKING: Final = ("freezing", "copying", "releasing", "failing", "deleting")
+_WORKING: Final = ("arriving", *storage.SNAPSHOT_WORKING)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,14 @@ def disks(session: Session) -> dict[int, Disk]:
     for key, name in session.execute(lying.where(copy.ready).order_by(host.name)):
         hosts.setdefault(key, []).append(name)
     work = sa.select(models.Work.key, models.Work.trouble).where(models.Work.kind == "snapshot")
-    trouble = {key: told for key, told in session.execute(work) if told}
-    snapshot = models.Snapshot
+    snapshot, transfer = models.Snapshot, models.Transfer
+    coming = (
+        sa.select(snapshot.key, models.Work.trouble)
+        .join(transfer, transfer.path == snapshot.file_name)
+        .join(models.Work, models.Work.key == transfer.key)
+        .where(models.Work.kind == "transfer", snapshot.phase == "arriving")
+    )
+    trouble = {key: told for one in (work, coming) for key, told in session.execute(one) if told}
     query = sa.select(snapshot.__table__, models.Account.name.label("owner")).join(
         models.Account, models.Account.key == snapshot.account_key
     )

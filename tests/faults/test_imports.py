@@ -260,3 +260,15 @@ def test_restarts_of_engine_and_depot_in_the_middle_lose_nothing(
     intake.open_depot()
     intake.start()
     intake.ends(task, "completed", seconds=120)
+
+
+def test_a_disk_shows_how_far_it_is_on_its_way(intake: Intake, slow: None) -> None:
+    intake.start()
+    task = intake.begin()
+    intake.hand_over(task, disk_files.vhdx())
+    intake.until(lambda: 0 < intake.disk().progress < 100, "some of it is there")
+    assert intake.disk().state == "pending"
+    shown = intake.ask("DescribeImportImageTasks", ImportTaskIds=[task.id])["ImportImageTasks"]
+    assert imports.FETCHED_PERCENT <= int(shown[0]["Progress"]) <= imports.VERIFYING_PERCENT
+    intake.ends(task, "completed")
+    assert intake.disk().progress == 100

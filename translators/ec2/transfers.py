@@ -131,7 +131,10 @@ class Transfers(driven.Kind[Intent]):
     def note(self, session: Session, intent: Intent, facts: Mapping[str, object]) -> None:
         done = facts["done_bytes"]
         assert isinstance(done, int)
-        session.get_one(models.Transfer, intent.key).done_bytes = done
+        row = session.get_one(models.Transfer, intent.key)
+        row.done_bytes = done
+        if transfers.was_offered(row):
+            imports.progressed(session, row)
 
     def catch_up(self, session: Session, intent: Intent, seen: int) -> bool:
         session.get_one(models.Transfer, intent.key).generation = seen + 1
