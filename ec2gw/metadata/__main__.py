@@ -70,7 +70,8 @@ def opened(resolved: config.Config) -> Iterator[tuple[Door, Callers, Changes, Ex
     """
     wanted = resolved.metadata or config.Metadata("")
     key = forwarder.read_key(wanted.forwarder_key) if wanted.forwarder_key else None
-    vault = Vault(resolved.key_file)
+    # The key of all secrets is let go at once: here it would be of use to nobody but a thief.
+    token_key = Vault(resolved.key_file).derive("metadata tokens")
     with contextlib.ExitStack() as stack:
         store = Store(resolved.database)
         stack.callback(store.close)
@@ -81,7 +82,7 @@ def opened(resolved: config.Config) -> Iterator[tuple[Door, Callers, Changes, Ex
         door = Door(
             callers,
             Passwords(store),
-            token_key=vault.derive("metadata tokens"),
+            token_key=token_key,
             forwarder_key=key,
             pool=pool,
             throttle=Throttle(),
