@@ -21,7 +21,7 @@ from typing import Any, Final, Generic, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
-from state import models
+from state import models, recovering
 from state.statements import Statement
 from state.store import Store
 from translators.guests import facts, maintenance, openstack, tree
@@ -33,6 +33,11 @@ _ADDRESSES_KEPT: Final = 8192
 _INSTANCES_KEPT: Final = 4096
 _KEPT_SECONDS: Final = 30.0
 """Events begin and end without a change of the database."""
+
+
+class Unsure(Exception):
+    """The state is older than its hosts: an address may be another guest's than it says."""
+
 
 _K = TypeVar("_K", bound=Hashable)
 _V = TypeVar("_V")
@@ -125,7 +130,10 @@ class Callers:
         return (found[2],)
 
     def look(self, asked: Asked) -> Caller | None:
-        """Find out who it is; None: no guest that is known, or more than one."""
+        """Find out who it is; None: no guest that is known, or more than one.
+
+        :raises Unsure: nobody is known until hosts were looked at; it ends by itself
+        """
         state, until = self._state, time.monotonic() + _KEPT_SECONDS  # as of before the look
         network = self._network(asked)
         caller = None
@@ -146,6 +154,8 @@ class Callers:
         return has_it[0] if len(has_it) == 1 else None
 
     def _caller(self, session: Session, network: _Network, address: str) -> Caller | None:
+        if recovering.is_on(session):
+            raise Unsure
         found = _WHO.named(session, {"network": network.key, "address": address})
         if not found or found[0].phase in _ASLEEP:
             return None

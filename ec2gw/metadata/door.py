@@ -17,7 +17,7 @@ from typing import Final
 from urllib.parse import unquote_to_bytes
 
 from ec2gw.metadata import forwarder, tokens
-from ec2gw.metadata.callers import Asked, Caller, Callers
+from ec2gw.metadata.callers import Asked, Caller, Callers, Unsure
 from ec2gw.metadata.passwords import Passwords
 from ec2gw.metadata.throttle import Throttle
 from translators.guests import openstack, tree
@@ -107,7 +107,10 @@ class Door:
             self._check_pace(asked, caller)
             if known is None:
                 loop = asyncio.get_running_loop()
-                caller = await loop.run_in_executor(self._pool, self._callers.look, asked)
+                try:
+                    caller = await loop.run_in_executor(self._pool, self._callers.look, asked)
+                except Unsure:
+                    raise _Refused(HTTPStatus.SERVICE_UNAVAILABLE) from None
             if caller is None:
                 raise _Refused(HTTPStatus.NOT_FOUND)
             reply = await self._admitted(request, caller)

@@ -12,13 +12,12 @@ import base64
 import binascii
 from http import HTTPStatus
 
-import sqlalchemy as sa
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from sqlalchemy.orm import Session
 
-from state import models
+from state import models, recovering
 from state.store import Store
 
 
@@ -33,7 +32,7 @@ class Passwords:
             return HTTPStatus.BAD_REQUEST
 
         def work(session: Session) -> HTTPStatus:
-            if session.scalar(sa.select(models.Deployment.recovering)):
+            if recovering.is_on(session):
                 return HTTPStatus.SERVICE_UNAVAILABLE  # nothing changes until hosts were looked at
             row = session.get(models.Instance, instance_key)
             if row is None or row.phase == "terminated":

@@ -182,15 +182,20 @@ def test_a_password_needs_a_token_where_tokens_are_required(
     assert imds.ask(PASSWORD, imds.token(), method="POST", body=sealed(key)).status == 200
 
 
-def test_nothing_is_written_while_the_state_is_in_recovery(
+def test_while_the_state_is_older_than_its_hosts_an_address_is_nobodys(
     imds: Imds, scene: Scene, key: rsa.RSAPrivateKey
 ) -> None:
-    scene.store.write(
-        lambda session: session.execute(sa.update(models.Deployment).values(recovering=True))
-    )
+    def recover(recovering: bool) -> None:
+        change = sa.update(models.Deployment).values(recovering=recovering)
+        scene.store.write(lambda session: session.execute(change))
 
+    assert imds.ask(ID).status == 200
+    recover(True)
+    wait_until(lambda: imds.ask(ID).status == 503, SOON)
     assert imds.ask(PASSWORD, method="POST", body=sealed(key)).status == 503
     assert scene.row(scene.here).password_data is None
+    recover(False)
+    wait_until(lambda: imds.ask(ID).text == scene.here, SOON)
 
 
 # -- too much
