@@ -214,6 +214,7 @@ def hand_over(
         fixed_at=now,
         volume_id=snapshots.NO_VOLUME,
         host_key=host_key,
+        vm_generation=generation,
         public=isinstance(row, ImportImageTask) and bool(row.asked.get("Public")),
     )
     snapshot.file_name = f"{snapshots.FOLDER}/{snapshot.id}.vhdx"

@@ -268,6 +268,7 @@ def copy(ctx: Context, source: Any, description: str) -> Snapshot:
         volume_id=NO_VOLUME,
         host_key=source.host_key,
         file_name=source.file_name,
+        vm_generation=source.vm_generation,
         everywhere=source.everywhere,
     )
     ctx.session.add(row)

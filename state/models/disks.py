@@ -88,6 +88,8 @@ class Snapshot(Resource, Base):
     # The host that makes it, and its file below each root that has it.
     host_key: Mapped[int | None] = mapped_column(ForeignKey("host.key"))
     file_name: Mapped[str]
+    # Of the VMs that start from it, where it came from outside; else the volume tells.
+    vm_generation: Mapped[int | None]
     everywhere: Mapped[bool] = mapped_column(default=False)  # an operator's, never deleted by us
     # The name of the VM's checkpoint that fixes it, shared by all of one moment; None: nothing of
     # it is on a VM (any more).

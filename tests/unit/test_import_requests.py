@@ -428,6 +428,31 @@ def test_a_disk_goes_to_the_host_with_most_room(gateway: InProcess) -> None:
     assert gateway.refusal("RunInstances", **launch)[0] == "InvalidAMIID.Unavailable"
 
 
+@pytest.mark.parametrize("generation", [1, 2])
+def test_an_image_of_an_imported_snapshot_starts_as_its_disk_was_seen_to(
+    gateway: InProcess, generation: int
+) -> None:
+    task_id = gateway.call("ImportSnapshot", **snapshot())["ImportTaskId"]
+    hand_over(gateway, task_id, generation=generation)
+
+    def verify(session: Session) -> str:
+        disk = session.scalars(sa.select(models.Snapshot).where(~models.Snapshot.everywhere)).one()
+        imports.verified(session, disk, NOW)
+        return disk.id
+
+    made = gateway.store.write(verify)
+    shown = described(gateway, task_id)["SnapshotTaskDetail"]
+    assert (shown["Status"], shown["SnapshotId"]) == ("completed", made)
+    copied = gateway.call("CopySnapshot", SourceRegion="us-east-1", SourceSnapshotId=made)
+    for one in (made, copied["SnapshotId"]):
+        disk = [{"DeviceName": "/dev/sda1", "Ebs": {"SnapshotId": one}}]
+        named: dict[str, Any] = {"Name": f"of {one}", "BlockDeviceMappings": disk}
+        image_id = gateway.call("RegisterImage", **named)["ImageId"]
+        with gateway.store.read() as session:
+            query = sa.select(models.Image.generation).where(models.Image.id == image_id)
+            assert session.scalar(query) == generation
+
+
 def test_a_disk_that_fits_nowhere_fails_and_is_placed_nowhere(gateway: InProcess) -> None:
     task_id = gateway.call("ImportSnapshot", **snapshot())["ImportTaskId"]
     assert hand_over(gateway, task_id, length_bytes=2**60) == []

@@ -21,6 +21,7 @@ def upgrade() -> None:
         "UPDATE image SET boot_mode = CASE generation WHEN 1 THEN 'legacy-bios' ELSE 'uefi' END"
     )
     op.add_column("image", sa.Column("guest", sa.JSON(), server_default="{}", nullable=False))
+    op.add_column("snapshot", sa.Column("vm_generation", sa.Integer(), nullable=True))
     op.add_column("instance", sa.Column("password_data", sa.String(), nullable=True))
     op.add_column("look", sa.Column("answered_at", sa.BigInteger(), nullable=True))
     op.execute("UPDATE look SET answered_at = changed_at WHERE heartbeat LIKE 'Ok%'")

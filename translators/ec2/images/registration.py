@@ -179,7 +179,9 @@ def _of_snapshot(ctx: Context, found: Any) -> _Source:
         known = ctx.session.scalars(taken_of).one_or_none()
     file_name = found.file_name.removeprefix("images/") if found.everywhere else ""
     if known is None:
-        generation = 2 if not file_name or names.boots(file_name, 2) else 1
+        generation = found.vm_generation
+        if generation is None:
+            generation = 2 if not file_name or names.boots(file_name, 2) else 1
         return _Source(found.key, found.id, file_name, found.size_gib, generation, "x86_64")
     return _Source(
         found.key,
