@@ -3,7 +3,7 @@
 The same shapes serve a launch, which knows its rows before they are read back, and the reads.
 
 Source: EC2 API Reference, data type Instance; which members are always there, and what a
-terminated instance has lost, is held against recorded answers by the conformance tests.
+terminated instance has lost, is held against recorded answers by tests/truth.
 """
 
 from __future__ import annotations
