@@ -35,7 +35,8 @@ def everything(states: Facts, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    rows = ledger.noted(itertools.chain.from_iterable(terminalreporter.stats.values()))
+    reports = list(itertools.chain.from_iterable(terminalreporter.stats.values()))
+    rows = sorted([*ledger.noted(reports), *ledger.counted(reports)], key=lambda row: row.part)
     if rows:
         terminalreporter.section("held against the truth")
         for line in ledger.table(rows):

@@ -20,7 +20,7 @@ def test_every_call_of_wmi_in_the_agents_text_is_one_of_live_hosts(ledger: Ledge
     assert scripted.wrong(text) == []
     assert scripted.calls(text) > 8
     ledger.note(
-        "the agent's own calls of WMI", "WMI of 2019 and 23H2", checked=scripted.calls(text)
+        "agent: calls of WMI in its text", "WMI of 2019 and 23H2", checked=scripted.calls(text)
     )
 
 
@@ -73,7 +73,7 @@ def test_every_lesson_of_the_prototype_is_held_by_a_test_that_runs_here(ledger: 
     assert [one.taught for one in lessons.LESSONS if not one.tested] == []
     here = 0 if test_prove.PWSH else len(lessons.statements())
     ledger.note(
-        "lessons of the agent's prototype; unknown: statements for a PowerShell",
+        "agent: lessons; unknown: statements for a PowerShell",
         "tests and statements",
         checked=len(lessons.LESSONS),
         unknown=here,
@@ -84,12 +84,12 @@ def test_what_the_agents_text_names_is_counted(ledger: Ledger) -> None:
     """The lint holds each; how many there are belongs into the table."""
     named = [syntax.read(source) for source in lint.SOURCES.values()]
     ledger.note(
-        ".NET types and members that run on hosts",
+        "agent: .NET types and members",
         ".NET Framework 4.6.2",
         checked=sum(len(one.types) + len(one.statics) for one in named),
     )
     ledger.note(
-        "commands that run on hosts",
+        "agent: commands",
         "PowerShell 5.1.14393",
         checked=sum(len(one.commands) for one in named),
     )
@@ -98,7 +98,7 @@ def test_what_the_agents_text_names_is_counted(ledger: Ledger) -> None:
 def test_the_frames_for_a_powershell_are_counted(ledger: Ledger) -> None:
     frames = len(replay.load()["frames"])
     ledger.note(
-        "recorded frames: bound and answered; unknown: by a PowerShell",
+        "agent: recorded frames; unknown: in a PowerShell",
         "the laboratory's interpreter",
         checked=frames,
         unknown=0 if test_prove.PWSH else frames,

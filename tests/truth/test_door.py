@@ -33,7 +33,7 @@ NOT_FOUND: Final = 'Code="2147942402"'
 @pytest.mark.parametrize("name", CONVERSATIONS)
 def test_each_recorded_request_gets_the_recorded_answer(name: str, ledger: Ledger) -> None:
     assert replay(CONVERSATIONS[name]) == []
-    ledger.note("the door's answers", "live hosts' of WinRM", checked=len(CONVERSATIONS[name]))
+    ledger.note("door: answers", "live hosts' of WinRM", checked=len(CONVERSATIONS[name]))
 
 
 def test_a_bare_program_is_not_found_without_a_command_shell_and_its_full_path_is() -> None:
@@ -147,7 +147,7 @@ def test_the_limits_are_those_of_the_recorded_configuration(ledger: Ledger) -> N
     assert WITHOUT.keys() <= recorded.keys() - LIMITS.keys()
     assert [name for name in STRICTER if recorded[name] != UNLIMITED] == []
     ledger.note(
-        "the door's limits",
+        "door: limits",
         "a live host's configuration",
         checked=len(LIMITS),
         exceptions=len(STRICTER),

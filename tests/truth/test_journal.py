@@ -78,7 +78,7 @@ def test_a_token_whose_agent_was_killed_runs_once_or_is_told(
         )
     finally:
         world.close()
-    ledger.note("places where an agent is killed", "its journal's rules", checked=1)
+    ledger.note("agent: places where it is killed", "docs/agent.md", checked=1)
 
 
 def test_a_line_that_was_changed_is_damage_and_a_cut_one_is_not(
@@ -108,7 +108,7 @@ def test_a_line_that_was_changed_is_damage_and_a_cut_one_is_not(
             damaged += 1
         one.process.kill()
     assert damaged > 10
-    ledger.note("cut and changed lines of a journal", "its rules", checked=cut + damaged)
+    ledger.note("agent: journals cut and changed", "docs/agent.md", checked=cut + damaged)
 
 
 def test_two_agents_that_are_sent_the_same_run_each_token_once(
@@ -125,7 +125,7 @@ def test_two_agents_that_are_sent_the_same_run_each_token_once(
     told = {str(answer["refused"]) for answer in said if answer["ok"] is not True}
     assert told <= {"running", "done"}
     assert made(drivers[0]) == count
-    ledger.note("tokens at two agents of a host", "each runs once", checked=count)
+    ledger.note("agent: tokens sent to two of them", "docs/agent.md", checked=count)
 
 
 def _arguments() -> dict[str, object]:

@@ -25,6 +25,7 @@ from tests.truth.objects import CALLS, SILENT, Held, Stage
 from tests.unit.lab_host import Bench
 
 LIST: Final = Path(__file__).with_name("not_simulated.toml")
+ROOT: Final = Path(__file__).parents[2]
 RECORDED: Final = "recorded classes of Hyper-V and WMI"
 
 
@@ -78,9 +79,12 @@ def test_every_object_of_every_cmdlet_is_a_recorded_one(stage: Stage, ledger: Le
     assert set(silent) == SILENT
     assert complaints(held) == []
     recorded = {one for one in held.shown if not _is_own(one)}
-    ledger.note("cmdlets of the laboratory", "its own list", checked=len(CALLS))
+    ledger.note("laboratory: cmdlets asked", "its own list", checked=len(CALLS))
     ledger.note(
-        "properties of its objects", RECORDED, checked=len(recorded), exceptions=len(listed())
+        "laboratory: properties; exceptions: refused by name",
+        RECORDED,
+        checked=len(recorded),
+        exceptions=len(listed()),
     )
 
 
@@ -121,7 +125,7 @@ def test_every_parameter_without_a_model_is_refused_by_its_name(
             others = arguments.keys() - simulated.parameters
             assert any(f"-{one}." in caught.value.text for one in others), (qualified, name)
             refused += 1
-    ledger.note("parameters refused by name", "recorded 2019", checked=refused)
+    ledger.note("laboratory: parameters refused by name", "recorded 2019", checked=refused)
 
 
 def test_a_cmdlet_without_a_model_is_one_that_the_host_does_not_have(tmp_path: Path) -> None:
@@ -145,6 +149,22 @@ def test_a_class_of_wmi_without_a_model_is_refused_by_its_name(tmp_path: Path) -
                 assert caught.value.id.startswith("NotSimulated")
                 asked += 1
     assert asked > 10
+
+
+def test_every_error_of_the_laboratory_says_where_it_is_known_from(ledger: Ledger) -> None:
+    """Whatever no host was heard to say is labelled so, until one was."""
+    page = (ROOT / "docs" / "laboratory.md").read_text(encoding="utf-8")
+    section = page[page.index("## Errors") : page.index("## Not simulated")]
+    rows = [line.strip("| ").split(" | ") for line in section.splitlines() if line[:1] == "|"]
+    known = [row[2] for row in rows[2:]]
+    heard = known.count("error output in public issues")
+    assert heard + known.count("derived") == len(known) > 10
+    ledger.note(
+        "laboratory: kinds of errors; unknown: derived",
+        "error output in public issues",
+        checked=heard,
+        unknown=known.count("derived"),
+    )
 
 
 # -- trials: each change of an object is told

@@ -77,7 +77,9 @@ def test_what_one_version_lacks_is_reviewed_and_nothing_else_is(ledger: Ledger) 
     assert found == set(sent.LACKING), "new, or not needed any more"
     assert all(one.why for one in sent.LACKING)
     used = sum(len(one) + 1 for one in trials.ALLOWED.values())
-    ledger.note("cmdlets and parameters in use", CMDLETS, checked=used, exceptions=len(found))
+    ledger.note(
+        "plans: cmdlets and parameters in use", CMDLETS, checked=used, exceptions=len(found)
+    )
 
 
 def test_what_a_version_lacks_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -90,7 +92,9 @@ def test_what_a_version_lacks_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_what_is_bound_by_hand_is_reviewed(ledger: Ledger) -> None:
     assert sent.by_hand() == set(sent.BY_HAND)
-    ledger.note("cmdlets bound by hand", "documentation", checked=1, unknown=len(sent.BY_HAND))
+    ledger.note(
+        "plans: cmdlets bound by hand", "documentation", checked=1, unknown=len(sent.BY_HAND)
+    )
 
 
 def test_no_cmdlet_of_a_cluster_is_used() -> None:
@@ -130,4 +134,4 @@ def test_each_change_of_a_plan_is_told(name: str, ledger: Ledger) -> None:
     silent = [plan.calls for plan in tried if not bind_plan(plan, [tables.LABORATORY])]
     assert silent == []
     assert tried
-    ledger.note("trials: changes of a plan", "all are told", checked=len(tried))
+    ledger.note("trials: plans changed", "spoilt on purpose", checked=len(tried))

@@ -136,7 +136,7 @@ def fault(answer: str) -> tuple[str, str, int | None]:
 @pytest.mark.parametrize("exchange", ALL)
 def test_pywinrm_reads_what_a_live_host_answered(exchange: Exchange, ledger: Ledger) -> None:
     hold(exchange)
-    ledger.note("what pywinrm reads", "live hosts' answers", checked=1)
+    ledger.note("door: answers that pywinrm reads", "live hosts' answers", checked=1)
 
 
 def hold(exchange: Exchange) -> None:
