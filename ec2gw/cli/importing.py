@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Final, Literal, cast
+from urllib.parse import unquote
 
 import click
 import sqlalchemy as sa
@@ -271,7 +272,9 @@ def _place(source: str) -> str | Path:
 
 
 def _name_of(source: str) -> str:
-    last = source.split("?")[0].split("#")[0].rstrip("/").rpartition("/")[2]
+    if source.lower().startswith(_REMOTE):
+        source = unquote(re.split("[?#]", source)[0])
+    last = source.rstrip("/").rpartition("/")[2]
     return _NOT_A_NAMES.sub("-", last.rpartition(".")[0] or last)[:128]
 
 

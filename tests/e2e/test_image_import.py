@@ -189,22 +189,6 @@ def test_on_a_terminal_there_is_a_bar(importing: Gateway, disk: Path) -> None:
         assert words in shown.decode()
 
 
-def test_without_a_running_service_it_says_so(tmp_path: Path, disk: Path) -> None:
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "ec2gw", "image", "import", str(disk), "any name"),
-            *("--data", str(tmp_path / "data")),
-        ],
-        env=clean_environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 1
-    assert "no service runs" in done.stderr
-
-
 def _ended(client: Any, task_id: str) -> Any:
     def task() -> Any:
         (found,) = client.describe_import_image_tasks(ImportTaskIds=[task_id])["ImportImageTasks"]
