@@ -13,7 +13,7 @@ from botocore import xform_name
 from ec2gw.wire import model
 from tests.e2e.bad_input.asked import ABSENT, LAUNCH, REGION, filled, refused
 from tests.gateway import WINDOWS_IMAGE, Gateway
-from translators import registry
+from translators import forms, registry
 
 GIVEN: Mapping[str, Mapping[str, Any]] = {
     "CreateSnapshots": {"InstanceSpecification": {"InstanceId": "{instance}"}},
@@ -58,6 +58,8 @@ def _something(name: str, shape: model.Shape, facts: Mapping[str, str]) -> Any:
         return [_something(name, shape.item.shape, facts)]
     if name in ("InstanceId", "InstanceIds"):
         return facts["instance"]
+    if name in forms.FORMS:
+        return f"{forms.FORMS[name].prefixes[0]}-{ABSENT}"  # what exists is not looked at
     return {
         "boolean": True,
         "integer": 1,
