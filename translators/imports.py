@@ -23,9 +23,7 @@ from state.models import (
     ImportImageTask,
     ImportSnapshotTask,
     Snapshot,
-    SnapshotCopy,
     Tag,
-    Transfer,
 )
 from translators import snapshots, transfers, zones
 from translators.settings import GIB
@@ -38,8 +36,6 @@ _ROOT_DEVICE: Final = "/dev/sda1"
 _ARCHITECTURE: Final = "x86_64"
 _NO_ROOM: Final = "ServerError: no host of the region has room for the disk."
 _NAME_TAKEN: Final = "ClientError: the name is another image's by now."
-_UNDELIVERED: Final = "ServerError: the disk could not be brought to a host."
-_HOST_LOST: Final = "ServerError: the host that was to have the disk is gone."
 CANCELLED: Final = "The task was cancelled by its owner."
 
 
@@ -156,7 +152,7 @@ def fail(session: Session, task: Task, message: str, now: dt.datetime) -> None:
     """End a task, and what was made for it; `message` is shown to its owner."""
     row = _working(session, task)
     if row is not None:
-        _end(session, row, "failed", message, now)
+        end(session, row, "failed", message, now)
 
 
 def cancel(session: Session, task: Task, now: dt.datetime, reason: str | None = None) -> int | None:
@@ -165,7 +161,7 @@ def cancel(session: Session, task: Task, now: dt.datetime, reason: str | None = 
     Answers the host that is to be woken for that, if any.
     """
     row = _working(session, task)
-    return _end(session, row, "cancelled", reason or CANCELLED, now) if row is not None else None
+    return end(session, row, "cancelled", reason or CANCELLED, now) if row is not None else None
 
 
 # -- handed over
@@ -195,11 +191,11 @@ def hand_over(
     if row is None:
         return
     if isinstance(row, ImportImageTask) and _is_taken(session, row):
-        _end(session, row, "failed", _NAME_TAKEN, now)
+        end(session, row, "failed", _NAME_TAKEN, now)
         return
     host_key = _host(session, row, length_bytes)
     if host_key is None:
-        _end(session, row, "failed", _NO_ROOM, now)
+        end(session, row, "failed", _NO_ROOM, now)
         return
     snapshot = Snapshot(
         id=ids.mint("snap"),
@@ -245,7 +241,7 @@ def _is_taken(session: Session, row: ImportImageTask) -> bool:
     query = sa.select(Image.key).where(
         Image.account_key == row.account_key,
         Image.name == _name(row),
-        Image.region == row.region,
+        Image.region.in_([row.region, zones.ANY]),
         Image.state != "deregistered",
     )
     return session.scalar(query.limit(1)) is not None
@@ -310,107 +306,6 @@ def _image(
     )
 
 
-# -- on its host
-
-
-def progressed(session: Session, transfer: Transfer) -> None:
-    """Show on the snapshot how much of an offered file its host has fetched."""
-    for snapshot in _arriving(session, transfer.path):
-        if transfer.length_bytes:
-            snapshot.progress = min(99, 100 * transfer.done_bytes // transfer.length_bytes)
-
-
-def delivered(session: Session, transfer: Transfer, now: dt.datetime) -> None:
-    """Have the host look at a file that was offered to it, and that is there now."""
-    for snapshot in _arriving(session, transfer.path):
-        snapshot.phase, snapshot.phase_since = "verifying", now
-        snapshot.generation += 1
-        for row in of_snapshot(session, snapshot):
-            row.phase, row.phase_since, row.progress = "verifying", now, VERIFYING_PERCENT
-    transfers.forget(session, transfer.path, transfer.target_host_key)
-
-
-def undelivered(session: Session, transfer: Transfer, now: dt.datetime) -> None:
-    """End what waits for a file that could not be brought to its host."""
-    transfers.withdraw(session, transfer.path, now)
-    for snapshot in _arriving(session, transfer.path):
-        refuse(session, snapshot, _UNDELIVERED, now)
-
-
-def verified(session: Session, snapshot: Snapshot, now: dt.datetime) -> None:
-    """Complete a snapshot whose file its host has found to be a whole disk, and its task."""
-    assert snapshot.host_key is not None
-    snapshot.state, snapshot.progress, snapshot.completed_at = "completed", 100, now
-    snapshot.phase, snapshot.phase_since = "ready", now
-    snapshot.generation += 1
-    session.merge(SnapshotCopy(snapshot_key=snapshot.key, host_key=snapshot.host_key, ready=True))
-    for row in of_snapshot(session, snapshot):
-        row.phase, row.phase_since, row.ended_at = "completed", now, now
-        row.progress, row.message = 100, None
-        if isinstance(row, ImportImageTask):
-            image = session.get_one(Image, row.image_key)
-            if image.state == "pending":
-                image.state = "available"
-
-
-def refuse(session: Session, snapshot: Snapshot, message: str, now: dt.datetime) -> None:
-    """Have a snapshot end in error whose file is none, or came to no host; the file is removed."""
-    if snapshot.phase in ("arriving", "verifying"):
-        snapshot.state, snapshot.message = "error", message
-        snapshot.phase, snapshot.phase_since = "failing", now
-        snapshot.generation += 1
-    for row in of_snapshot(session, snapshot):
-        _end(session, row, "failed", message, now)
-
-
-def forsaken(session: Session, snapshot: Snapshot, now: dt.datetime) -> None:
-    """End the task of a snapshot that was deleted before it was there."""
-    transfers.withdraw(session, snapshot.file_name, now)
-    for row in of_snapshot(session, snapshot):
-        _end(session, row, "cancelled", CANCELLED, now)
-
-
-def deregistered(session: Session, image: Image, now: dt.datetime) -> None:
-    """End the task of an image that was deregistered before it was there."""
-    for row in session.scalars(_working_on(image.key)).all():
-        _end(session, row, "cancelled", CANCELLED, now)
-
-
-def lost(session: Session, host_key: int, now: dt.datetime) -> None:
-    """End the tasks whose disks were to be on a host that is given up."""
-    query = sa.select(Snapshot).where(
-        Snapshot.phase.in_(("arriving", "verifying")), Snapshot.host_key == host_key
-    )
-    for snapshot in session.scalars(query).all():
-        transfers.forget(session, snapshot.file_name, host_key)
-        refuse(session, snapshot, _HOST_LOST, now)
-        snapshot.phase = "error"
-
-
-def of_snapshot(session: Session, snapshot: Snapshot) -> list[Task]:
-    """The tasks under way that make a snapshot: one, or none."""
-    of_disk = sa.select(ImportSnapshotTask).where(
-        ImportSnapshotTask.snapshot_id == snapshot.id,
-        ImportSnapshotTask.phase.in_(guests.IMPORT_WORKING),
-    )
-    images = sa.select(Image.key).where(Image.snapshot_key == snapshot.key)
-    found: list[Task] = [*session.scalars(of_disk)]
-    for image_key in session.scalars(images).all():
-        found += session.scalars(_working_on(image_key)).all()
-    return found
-
-
-def _working_on(image_key: int) -> sa.Select[ImportImageTask]:
-    return sa.select(ImportImageTask).where(
-        ImportImageTask.image_key == image_key, ImportImageTask.phase.in_(guests.IMPORT_WORKING)
-    )
-
-
-def _arriving(session: Session, path: str) -> list[Snapshot]:
-    query = sa.select(Snapshot).where(Snapshot.file_name == path, Snapshot.phase == "arriving")
-    return list(session.scalars(query))
-
-
 def _working(session: Session, task: Task) -> Task | None:
     """The task's row, while there is something to be done about it."""
     row: Task | None
@@ -421,7 +316,7 @@ def _working(session: Session, task: Task) -> Task | None:
     return row if row is not None and row.phase in guests.IMPORT_WORKING else None
 
 
-def _end(
+def end(
     session: Session, row: Task, phase: guests.ImportPhase, message: str, now: dt.datetime
 ) -> int | None:
     """End a task, and whatever of it is on its way; answer the host that has to do with that."""

@@ -276,7 +276,7 @@ def remove(name: str, lost: bool, data: Path | None, file: Path | None) -> None:
     that answers is not lost.
     """
     # Heavy, and no other command needs them.
-    from translators import imports
+    from translators import arrivals
     from translators.ec2.instances import losses
     from translators.ec2.volumes import losses as of_volumes
 
@@ -306,7 +306,7 @@ def remove(name: str, lost: bool, data: Path | None, file: Path | None) -> None:
         volumes = 0 if lost else of_volumes.count(session, row.key)
         if volumes:
             raise Failed(f"{name} has {volumes} volumes: delete them first")
-        imports.lost(session, row.key, dt.datetime.now(dt.UTC))
+        arrivals.lost(session, row.key, dt.datetime.now(dt.UTC))
         draining.end(session, row, dt.datetime.now(dt.UTC))
         if consoles.forget(row) and not lost:
             reads.append((address_of(row, vault), row.root))

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from state import models
-from translators import driven, imports, transfers
+from translators import arrivals, driven, transfers
 from translators.hyperv import transfer
 from translators.hyperv.host import Failed, Plan, Unreachable
 from translators.settings import Settings
@@ -118,7 +118,7 @@ class Transfers(driven.Kind[Intent]):
         elif rest.found == "received":
             row.phase = "done"
             if transfers.was_offered(row):
-                imports.delivered(session, row, now)
+                arrivals.delivered(session, row, now)
             else:
                 _arrived(session, row)
         elif rest.found == "failed":
@@ -126,7 +126,7 @@ class Transfers(driven.Kind[Intent]):
             row.trouble = rest.reason[1] if rest.reason else None
             if transfers.was_offered(row):
                 row.phase = "ending"
-                imports.undelivered(session, row, now)
+                arrivals.undelivered(session, row, now)
 
     def note(self, session: Session, intent: Intent, facts: Mapping[str, object]) -> None:
         done = facts["done_bytes"]
@@ -134,7 +134,7 @@ class Transfers(driven.Kind[Intent]):
         row = session.get_one(models.Transfer, intent.key)
         row.done_bytes = done
         if transfers.was_offered(row):
-            imports.progressed(session, row)
+            arrivals.progressed(session, row)
 
     def catch_up(self, session: Session, intent: Intent, seen: int) -> bool:
         session.get_one(models.Transfer, intent.key).generation = seen + 1

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from state import needs
 from state.models import Image, ImageDisk, ImagePermission, Snapshot
-from translators import imports, snapshots, tags
+from translators import arrivals, snapshots, tags
 from translators.ec2.images import rights
 from translators.registry import Context, Result, action
 
@@ -32,7 +32,7 @@ def deregister_image(ctx: Context, request: DeregisterImageRequestTypeDef) -> Re
     :raises Ec2Error: see `rights.owned`
     """
     row = rights.owned(ctx, request["ImageId"])
-    imports.deregistered(ctx.session, row, ctx.now)
+    arrivals.deregistered(ctx.session, row, ctx.now)
     row.state, row.public = "deregistered", False
     ctx.session.execute(sa.delete(ImagePermission).where(ImagePermission.image_key == row.key))
     tags.remove_all(ctx, "image", row.key)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from state import needs
-from translators import imports, snapshots
+from translators import arrivals, snapshots
 from translators.ec2.snapshots import rights
 from translators.errors import Ec2Error
 from translators.registry import Context, Result, action
@@ -32,6 +32,6 @@ def delete_snapshot(ctx: Context, request: DeleteSnapshotRequestTypeDef) -> Resu
     image_id = needs.image_of(ctx.session, row.key)
     if image_id is not None:
         raise in_use(row.id, image_id)
-    imports.forsaken(ctx.session, row, ctx.now)
+    arrivals.forsaken(ctx.session, row, ctx.now)
     snapshots.forsake(ctx, row)
     return {}

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from state import needs, storage
 from state.models import Image, ImageDisk, Snapshot, SnapshotCopy, Volume, Work
-from translators import imports, snapshots
+from translators import arrivals, snapshots
 from translators.ec2.snapshots.intents import Intent
 from translators.steps import Rest
 
@@ -87,14 +87,14 @@ def _failed(
 def _verified(
     session: Session, row: Snapshot, _intent: Intent, _rest: Rest, now: dt.datetime
 ) -> None:
-    imports.verified(session, row, now)
+    arrivals.verified(session, row, now)
 
 
 def _refused(
     session: Session, row: Snapshot, _intent: Intent, rest: Rest, now: dt.datetime
 ) -> None:
     assert rest.reason is not None
-    imports.refuse(session, row, rest.reason[1], now)
+    arrivals.refuse(session, row, rest.reason[1], now)
 
 
 def _removed(
