@@ -8,6 +8,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ed25519, padding, rsa
 
+from tests import told
 from translators.guests import passwords
 from translators.settings import Guest, Settings
 
@@ -66,4 +67,12 @@ def test_nothing_is_sealed_for_a_key_that_only_signs() -> None:
 def test_we_make_the_password_where_the_guest_has_no_other_way(
     platform: str | None, guest: Guest, served: bool, ours: bool
 ) -> None:
-    assert passwords.is_ours(platform, guest, Settings(metadata_served=served)) is ours
+    settings = Settings(metadata_served=served)
+    assert passwords.is_ours(platform, guest, settings, {"HttpTokens": "optional"}) is ours
+
+
+def test_a_guest_that_would_have_to_show_tokens_posts_no_password() -> None:
+    settings, options = Settings(metadata_served=True), {"HttpTokens": "required"}
+    assert passwords.is_ours("windows", Guest(), settings, options)
+    facts = told.facts(platform="windows", options=options)
+    assert passwords.on_disc(facts, settings) == passwords.given(facts.id, settings.password_key)

@@ -12,7 +12,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import padding, rsa
@@ -28,16 +29,17 @@ _ALPHABET: Final = "".join(_CLASSES)
 _LENGTH: Final = 24  # 144 bits, less what the four classes cost
 
 
-def is_ours(platform: str | None, guest: Guest, settings: Settings) -> bool:
+def is_ours(
+    platform: str | None, guest: Guest, settings: Settings, options: Mapping[str, Any]
+) -> bool:
     """Tell whether we make the guest's password: it has a config drive and no way to post its own.
 
-    `guest` is the deployment's with what the image says otherwise.
+    `guest` is the deployment's with what the image says otherwise, `options` are the instance's
+    MetadataOptions: cloudbase-init, which posts passwords, knows no tokens.
     """
-    return (
-        platform == "windows"
-        and policy.datasource(guest, platform) == "configdrive"
-        and not (settings.metadata_served and guest.imds)
-    )
+    posts = settings.metadata_served and guest.imds and options.get("HttpTokens") != "required"
+    has_drive = policy.datasource(guest, platform) == "configdrive"
+    return platform == "windows" and has_drive and not posts
 
 
 def on_disc(facts: Facts, settings: Settings) -> str | None:
@@ -45,7 +47,8 @@ def on_disc(facts: Facts, settings: Settings) -> str | None:
 
     Without an RSA key pair there is none: its owner could never learn it.
     """
-    if not is_ours(facts.platform, facts.guest, settings) or not is_rsa(facts.public_key):
+    ours = is_ours(facts.platform, facts.guest, settings, facts.options)
+    if not ours or not is_rsa(facts.public_key):
         return None
     return given(facts.id, settings.password_key)
 

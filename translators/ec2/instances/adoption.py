@@ -94,7 +94,7 @@ def adopt(
         root_device_name=card.device,
         options={"PublicKey": public_key} if public_key is not None else {},
         # The same as its disc said: the password is made of the instance's id.
-        password_data=password.of_disc(settings, image, public_key, found.id),
+        password_data=password.of_disc(settings, image, public_key, found.id, {}),
     )
     session.add(instance)
     session.flush()

@@ -70,6 +70,7 @@ def write(ctx: Context, launch: requested.Launch, subject: Subject, place: Place
     reservation_id = ids.mint("r")
     [reservation_key] = _RESERVATIONS.run(session, [{"id": reservation_id, **owner}])
     new_ids = [ids.mint("i") for _ in place.hosts]
+    chosen = launch.metadata_options
     rows = [
         {
             "id": new_id,
@@ -78,7 +79,7 @@ def write(ctx: Context, launch: requested.Launch, subject: Subject, place: Place
             "launch_index": index,
             "host_key": host_key,
             "password_data": password.of_disc(
-                ctx.settings, subject.image, subject.public_key, new_id
+                ctx.settings, subject.image, subject.public_key, new_id, chosen
             ),
             **_instance(ctx, launch, subject, place.subnet),
         }
@@ -106,7 +107,7 @@ def write(ctx: Context, launch: requested.Launch, subject: Subject, place: Place
         for disk in disks
     ]
     volume_keys = _VOLUMES.run(session, volumes)
-    disc = seed_rows.of_launch(subject.image, subject.public_key, ctx.settings, ctx.now)
+    disc = seed_rows.of_launch(subject.image, subject.public_key, ctx.settings, chosen, ctx.now)
     if disc is not None:
         _SEEDS.run(session, [{"instance_key": key, **disc} for key in keys])
     made = {

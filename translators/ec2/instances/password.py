@@ -9,6 +9,7 @@ Source: EC2 API Reference, GetPasswordData; EC2 User Guide, "Connect to your Win
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 import sqlalchemy as sa
@@ -61,7 +62,13 @@ def check_key(image: Any, public_key: str | None) -> None:
         raise instance_errors.ed25519_with_windows()
 
 
-def of_disc(settings: Settings, image: Any, public_key: str | None, instance_id: str) -> str | None:
+def of_disc(
+    settings: Settings,
+    image: Any,
+    public_key: str | None,
+    instance_id: str,
+    options: Mapping[str, Any],
+) -> str | None:
     """Encrypt the password that an instance's disc carries; None: it carries none.
 
     About 0.1 ms; each instance of a launch has a password of its own.
@@ -69,7 +76,7 @@ def of_disc(settings: Settings, image: Any, public_key: str | None, instance_id:
     if public_key is None or not passwords.is_rsa(public_key):
         return None
     guest = policy.of_image(settings.guest, image.guest)
-    if not passwords.is_ours(image.platform, guest, settings):
+    if not passwords.is_ours(image.platform, guest, settings, options):
         return None
     given = passwords.given(instance_id, settings.password_key)
     return passwords.sealed(given, public_key)

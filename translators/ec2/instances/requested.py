@@ -71,6 +71,8 @@ class Launch:
     """What changes nothing on a host and is shown as it was chosen."""
     columns: Mapping[str, object]
     """Columns of the instance that hold what was asked for as it stands."""
+    metadata_options: Mapping[str, Any]
+    """Those that were chosen."""
 
 
 def read(ctx: Context, request: RunInstancesRequestTypeDef) -> Launch:
@@ -102,6 +104,7 @@ def read(ctx: Context, request: RunInstancesRequestTypeDef) -> Launch:
     group_names = () if interface is not None else _once(request.get("SecurityGroups", ()))
     if len(listed) + len(group_names) > _MOST_GROUPS:
         raise errors.security_groups_per_interface_limit_exceeded()
+    chosen = metadata_options(request.get("MetadataOptions", {}), "MetadataOptions.")
     return Launch(
         image_id=image_id,
         type=kind,
@@ -132,11 +135,10 @@ def read(ctx: Context, request: RunInstancesRequestTypeDef) -> Launch:
             "disable_api_stop": request.get("DisableApiStop", False),
             "ebs_optimized": request.get("EbsOptimized", False),
             "monitoring": request.get("Monitoring", {}).get("Enabled", False),
-            "metadata_options": metadata_options(
-                request.get("MetadataOptions", {}), "MetadataOptions."
-            ),
+            "metadata_options": chosen,
             "client_token": request.get("ClientToken", ""),
         },
+        metadata_options=chosen,
     )
 
 

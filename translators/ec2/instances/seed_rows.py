@@ -8,7 +8,7 @@ Source: docs/guests.md, "On the host".
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import sqlalchemy as sa
@@ -20,14 +20,19 @@ from translators.settings import Settings
 
 
 def of_launch(
-    image: Any, public_key: str | None, settings: Settings, now: dt.datetime
+    image: Any,
+    public_key: str | None,
+    settings: Settings,
+    options: Mapping[str, Any],
+    now: dt.datetime,
 ) -> dict[str, Any] | None:
     """The columns of each row of a launch but its key; None: the guests have no disc."""
     guest = policy.of_image(settings.guest, image.guest)
     if policy.datasource(guest, image.platform) is None:
         return None
-    ours = passwords.is_ours(image.platform, guest, settings) and passwords.is_rsa(public_key)
-    return {"phase": "there", "phase_since": now, "has_password": ours}
+    ours = passwords.is_ours(image.platform, guest, settings, options)
+    has_password = ours and passwords.is_rsa(public_key)
+    return {"phase": "there", "phase_since": now, "has_password": has_password}
 
 
 def outdate(session: Session, instance: Any, settings: Settings, now: dt.datetime) -> None:
