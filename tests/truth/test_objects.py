@@ -128,6 +128,14 @@ def test_every_parameter_without_a_model_is_refused_by_its_name(
     ledger.note("laboratory: parameters refused by name", "recorded 2019", checked=refused)
 
 
+def test_every_simulated_cmdlet_binds_its_calls_by_the_tables(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "world.sqlite3")
+    for qualified in CMDLETS:
+        with pytest.raises(CmdletError) as caught:
+            bench.machine.invoke(qualified, {"Misspelt": 1})
+        assert caught.value.id.startswith("NamedParameterNotFound,"), qualified
+
+
 def test_a_cmdlet_without_a_model_is_one_that_the_host_does_not_have(tmp_path: Path) -> None:
     bench = Bench(tmp_path / "world.sqlite3")
     for name, row in tables.loaded("cmdlets.json").items():
