@@ -26,6 +26,7 @@ LISTS: Final = sorted(
     action for action in documented() if not isinstance(ACTIONS["ec2", action].handler, Nothing)
 )
 ALSO: Final = {
+    ("DescribeImportImageTasks", "task-state"): "status",
     ("DescribeInstances", "instance-state-name"): "state.name",
     ("DescribeInstances", "instance-state-code"): "state.code",
     ("DescribeInstances", "availability-zone"): "placement.availability-zone",
@@ -117,4 +118,5 @@ def test_most_filters_are_held_to_what_they_find(still: World) -> None:
         for action in LISTS
     }
     assert sum(map(len, held.values())) > 100
-    assert [action for action in LISTS if not held[action]] == []
+    named = documented()  # the model names none for one of them
+    assert [action for action in LISTS if named[action] and not held[action]] == []
