@@ -28,7 +28,8 @@ def verify(intent: Intent, sight: Sight) -> Decision:
         assert sight.refused is not None
         late = intent.seconds_in_phase > _PATIENCE_SECONDS
         if vhd.is_none(sight.refused) or (late and not sight.refused.passes):
-            return _refuse("its host reads no virtual disk in it")
+            code = next(iter(sight.refused.hresult), sight.refused.identifier)
+            return _refuse(f"its host reads no virtual disk in it: {code}")
         return Wait(_POLL, f"look-disk: {sight.refused.id}")
     disk = sight.header
     if disk.format != "VHDX":
