@@ -169,6 +169,15 @@ def two_sets(call: Call) -> Iterator[Call]:
             yield _with(call, **{name: _SOME[parameter.type]})
 
 
+def one_less(call: Call) -> Iterator[Call]:
+    """Without a parameter that every set wants which has the others."""
+    cmdlet = _cmdlet(call)
+    for name in call.parameters:
+        rest = call.parameters.keys() - {name}
+        if not any(one.mandatory <= rest <= one.names for one in cmdlet.sets):
+            yield dataclasses.replace(call, parameters=_without(call, name))
+
+
 def _cmdlet(call: Call) -> tables.Cmdlet:
     found = tables.cmdlet(call.cmdlet, tables.LABORATORY)
     assert found is not None
@@ -214,6 +223,7 @@ def another_name_of_wmi(call: Call) -> Iterator[Call]:
 CHANGES: Final[Mapping[str, Change]] = {
     "a misspelt parameter": misspelt,
     "two sets at once": two_sets,
+    "a mandatory parameter left out": one_less,
     "a value of another type": another_type,
     "a value that is not accepted": another_value,
     "a null where none is allowed": nothing_given,
