@@ -123,7 +123,7 @@ def spoilt(text: str) -> Iterator[str]:
 
 def test_another_word_is_noticed(ledger: Ledger) -> None:
     noticed = 0
-    missed: set[tuple[str, str]] = set()
+    missed: set[str] = set()
     for entry in seen():
         for text in spoilt(entry.text):
             other = dataclasses.replace(entry, text=text)
