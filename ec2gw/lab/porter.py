@@ -17,6 +17,7 @@ import hashlib
 import hmac
 import http.client
 import json
+import logging
 import ssl
 import tempfile
 import threading
@@ -36,6 +37,7 @@ _AT_ONCE = 4
 _POLL_SECONDS = 0.1
 _SILENT_SECONDS = 20.0
 _LENGTH = "X-Ec2gw-Length"
+_log = logging.getLogger("ec2gw.lab")
 _RECORD = b'{"content": '
 
 
@@ -64,15 +66,22 @@ class Porter:
     def _run(self) -> None:
         with ThreadPoolExecutor(_AT_ONCE, "porter") as pool:
             while not self._stopping.wait(_POLL_SECONDS):
-                for host in self._world.hosts:
-                    with self._world.reading(host) as session:
-                        tasks = list(session.machine.tasks)
-                    for task in tasks:
-                        which = (host, task.name, task.generation)
-                        if task.state == "Running" and which not in self._under_way:
-                            self._under_way[which] = pool.submit(self._carry, host, task)
-                for which in [one for one, done in self._under_way.items() if done.done()]:
-                    self._under_way.pop(which).result()
+                try:
+                    self._look(pool)
+                except Exception:  # the thread's boundary: the tasks are still there, and tried on
+                    _log.warning("porter-failed", exc_info=True)
+
+    def _look(self, pool: ThreadPoolExecutor) -> None:
+        """Begin what is to run, and take in what has ended."""
+        for host in self._world.hosts:
+            with self._world.reading(host) as session:
+                tasks = list(session.machine.tasks)
+            for task in tasks:
+                which = (host, task.name, task.generation)
+                if task.state == "Running" and which not in self._under_way:
+                    self._under_way[which] = pool.submit(self._carry, host, task)
+        for which in [one for one, done in self._under_way.items() if done.done()]:
+            self._under_way.pop(which).result()
 
     def _carry(self, host: str, task: model.Task) -> None:
         try:
@@ -243,10 +252,10 @@ def _record(whole: BinaryIO, total: int) -> tuple[model.File, bytes] | None:
     whole.seek(0)
     try:
         document = json.loads(whole.read())
-    except ValueError:
+        file: model.File = model.decode(model.File, document["file"])
+        return file, base64.b64decode(document["content"])
+    except (ValueError, TypeError, KeyError):
         return None
-    file: model.File = model.decode(model.File, document["file"])
-    return file, base64.b64decode(document["content"])
 
 
 def _told(whole: BinaryIO, total: int) -> model.Vhd | None:
