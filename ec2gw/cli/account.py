@@ -6,11 +6,10 @@ import re
 from pathlib import Path
 
 import click
-import rich.console
-import rich.table
 import sqlalchemy as sa
 
 from ec2gw.auth import accounts
+from ec2gw.cli import tables
 from ec2gw.cli.opening import Failed, configured, data_option, opened
 from state import models
 
@@ -70,11 +69,11 @@ def list_(data: Path | None, file: Path | None) -> None:
         .join(key, key.account_key == row.key, isouter=True)
         .order_by(row.key, key.key)
     )
-    table = rich.table.Table("account", "name", "access key", "active")
+    table = tables.Table("account", "name", "access key", "active")
     with opened(resolved) as (store, _), store.read() as session:
         for account_id, name, key_id, active in session.execute(query):
             table.add_row(account_id, name, key_id or "-", "yes" if active else "no")
-    rich.console.Console().print(table)
+    tables.show(table)
 
 
 COMMANDS = (account,)

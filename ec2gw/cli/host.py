@@ -8,13 +8,11 @@ from pathlib import Path, PureWindowsPath
 from typing import Any
 
 import click
-import rich.console
-import rich.table
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ec2gw import config
-from ec2gw.cli import consoles, signing_in
+from ec2gw.cli import consoles, signing_in, tables
 from ec2gw.cli import drain as draining
 from ec2gw.cli.opening import Failed, configured, data_option, opened, opened_for_hosts
 from state import models, recovering
@@ -89,7 +87,7 @@ def sign_in(name: str, data: Path | None, file: Path | None, **told: Any) -> Non
 def list_(data: Path | None, file: Path | None) -> None:
     """List hosts with what the last survey found."""
     resolved = configured(file, data=str(data.absolute()) if data else None)
-    table = rich.table.Table("name", "zone", "url", "state", "reachable", "surveyed", "trouble")
+    table = tables.Table("name", "zone", "url", "state", "reachable", "surveyed", "trouble")
     row = models.Host
     plans: list[str] = []
     strays: list[str] = []
@@ -109,7 +107,7 @@ def list_(data: Path | None, file: Path | None) -> None:
                     one.surveyed_at.isoformat(timespec="seconds") if one.surveyed_at else "-",
                     one.trouble or "",
                 )
-    rich.console.Console().print(table)
+    tables.show(table)
     if plans:
         click.echo("Maintenance that instances are told of, until `ec2gw host undrain`:")
         for line in plans:
@@ -135,10 +133,10 @@ def check(name: str, data: Path | None, file: Path | None) -> int:
             switches = sorted({switch for switch, _vlan in networks_of(session, resolved, row)})
             address, root, reader = address_of(row, vault), row.root, consoles.is_read(row)
         steps = probe.probe(address, root, switches=switches, reader=reader)
-    table = rich.table.Table("step", "", "found", "what to do")
+    table = tables.Table("step", "", "found", "what to do")
     for step in steps:
         table.add_row(step.name, "ok" if step.ok else "FAILS", step.found, step.advice)
-    rich.console.Console().print(table)
+    tables.show(table)
     return 0 if all(step.ok for step in steps) else 1
 
 

@@ -11,13 +11,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import rich.console
-import rich.table
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
 from ec2gw.auth import accounts
-from ec2gw.cli import image_guests, importing, snapshot
+from ec2gw.cli import image_guests, importing, snapshot, tables
 from ec2gw.cli.host import address_of
 from ec2gw.cli.opening import Failed, configured, data_option, opened
 from state import ids, models
@@ -167,11 +165,11 @@ def _ask(store: Store, vault: Vault, region: str, file_name: str) -> list[Found]
             for one in session.scalars(query)
         ]
     found = disks.ask(places, file_name)
-    table = rich.table.Table("host", "zone", "found")
+    table = tables.Table("host", "zone", "found")
     for one in found:
         table.add_row(one.host, one.zone, _shown(one.disk) if one.disk else one.why)
     if found:
-        rich.console.Console(stderr=True).print(table)
+        tables.show(table, stderr=True)
     return found
 
 

@@ -6,11 +6,9 @@ import datetime as dt
 from pathlib import Path
 
 import click
-import rich.console
-import rich.table
-import rich.text
 import sqlalchemy as sa
 
+from ec2gw.cli import tables
 from ec2gw.cli.opening import Failed, configured, data_option, opened
 from state import ids, models
 
@@ -40,7 +38,7 @@ def list_(instance_id: str | None, last: int, data: Path | None, file: Path | No
     )
     if instance_id is not None:
         query = query.where(instance.id == instance_id)
-    table = rich.table.Table(
+    table = tables.Table(
         "reported", "instance", "account", "host", "status", "reasons", "from", "until", "said"
     )
     with opened(resolved) as (store, _), store.read() as session:
@@ -54,18 +52,13 @@ def list_(instance_id: str | None, last: int, data: Path | None, file: Path | No
                 ", ".join(one.reasons),
                 _time(one.starts_at),
                 _time(one.ends_at),
-                _plain(one.description or ""),
+                one.description or "",
             )
-    rich.console.Console().print(table)
+    tables.show(table)
 
 
 def _time(moment: dt.datetime | None) -> str:
     return moment.isoformat(timespec="seconds") if moment is not None else "-"
-
-
-def _plain(text: str) -> rich.text.Text:
-    """Show what a user wrote as it stands: no markup, nothing that a terminal would obey."""
-    return rich.text.Text("".join(one if one.isprintable() else " " for one in text))
 
 
 COMMANDS = (report,)

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-import rich.console
 import rich.live
 import rich.progress_bar
 import rich.table
 import sqlalchemy as sa
 from sqlalchemy.orm import Session
 
+from ec2gw.cli import tables
 from ec2gw.cli.opening import configured, data_option, opened
 from state import models, storage
 
@@ -86,7 +86,6 @@ def show(
 ) -> None:
     """Print the table; with `follow`, again and again until nothing in it is on its way."""
     resolved = configured(file, data=str(data.absolute()) if data else None)
-    console = rich.console.Console()
     with opened(resolved) as (store, _vault):
 
         def read() -> tuple[rich.table.Table, bool]:
@@ -95,9 +94,9 @@ def show(
 
         shown, pending = read()
         if not follow:
-            console.print(shown)
+            tables.show(shown)
             return
-        with rich.live.Live(shown, console=console, auto_refresh=False) as live:
+        with rich.live.Live(shown, auto_refresh=False) as live:
             while pending:
                 time.sleep(_REFRESH_SECONDS)
                 shown, pending = read()
@@ -121,7 +120,7 @@ def list_(follow: bool, data: Path | None, file: Path | None) -> None:
 
 
 def _snapshots(session: Session) -> tuple[rich.table.Table, bool]:
-    table = rich.table.Table("id", "owner", "region", "GiB", "state", "phase", "hosts", "trouble")
+    table = tables.Table("id", "owner", "region", "GiB", "state", "phase", "hosts", "trouble")
     found = disks(session).values()
     for one in found:
         row = one.row
@@ -140,7 +139,7 @@ def _snapshots(session: Session) -> tuple[rich.table.Table, bool]:
 
 def images(session: Session) -> tuple[rich.table.Table, bool]:
     """Show every image that is not deregistered; one is as far as all its disks are together."""
-    table = rich.table.Table("id", "name", "owner", "region", "GiB", "state", "hosts", "trouble")
+    table = tables.Table("id", "name", "owner", "region", "GiB", "state", "hosts", "trouble")
     known = disks(session)
     more: dict[int, list[int]] = {}
     part = sa.select(models.ImageDisk.image_key, models.ImageDisk.snapshot_key)
