@@ -282,6 +282,7 @@ def _engine(path: Path, *, writes: bool) -> sa.Engine:
         cursor.execute("PRAGMA journal_mode=WAL")
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA foreign_keys=ON")
+        cursor.execute("PRAGMA secure_delete=ON")  # user data goes from the file with its row
         cursor.execute("PRAGMA wal_autocheckpoint=20000")  # the sweeper does it long before
         if not writes:
             cursor.execute("PRAGMA query_only=ON")

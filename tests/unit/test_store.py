@@ -38,6 +38,26 @@ def test_a_change_is_durable_when_it_returns(store: Store) -> None:
     other.close()
 
 
+def test_what_is_deleted_is_gone_from_the_file_whatever_sqlite_was_built_with(store: Store) -> None:
+    secret = "told-to-one-instance-alone"
+
+    def add(session: Session) -> None:
+        session.add(models.Account(id=f"{1:012d}", name=secret, created_at=NOW))
+
+    def remove(session: Session) -> None:
+        session.execute(sa.delete(models.Account).where(models.Account.name == secret))
+
+    def in_the_file() -> bool:
+        with contextlib.closing(sqlite3.connect(store.path)) as other:
+            other.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return secret.encode() in store.path.read_bytes()
+
+    store.write(add)
+    assert in_the_file()
+    store.write(remove)
+    assert not in_the_file()
+
+
 def test_an_exception_undoes_its_own_change_and_no_other(store: Store) -> None:
     started = threading.Barrier(9)
 
