@@ -125,6 +125,7 @@ def take(store: Store, data: Path, worker: str, now: Now) -> imports.Task | None
             if not scratch.is_held(data, task.id):
                 _log.warning("import-abandoned", extra={"task": task.id})
                 fail(store, task, _ABANDONED, now)
+                scratch.sweep(data)  # a killed command left what it had of the disk
         elif _claimed(store, task, worker, now):
             return task
     return None

@@ -216,12 +216,17 @@ def test_what_a_command_left_has_failed_and_what_it_works_on_has_not(scene: Scen
         session.get_one(models.ImportImageTask, task.key).worker = tasks.COMMAND
 
     scene.store.write(by_command)
+    room = scene.config.data / scratch.ROOM
     with scratch.held(scene.config.data, task.id):
         assert not scene.works()
         assert scene.row(task).phase == "queued"
+    left = room / task.id
+    left.mkdir()
+    (left / "made.vhdx").write_bytes(b"x")
     assert not scene.works()
     row = scene.row(task)
     assert (row.phase, "the command" in row.message) == ("failed", True)
+    assert list(room.iterdir()) == []
 
 
 def test_a_folder_is_one_workers_and_what_is_left_of_others_is_swept(tmp_path: Path) -> None:
