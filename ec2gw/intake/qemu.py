@@ -301,6 +301,9 @@ def _failed(status: int, complaint: str, *, writing: bool) -> Refused:
     lines = [line.strip() for line in complaint.splitlines() if line.strip()]
     last = lines[-1].removeprefix("qemu-img: ") if lines else f"qemu-img ended with {status}"
     last = re.sub(rf"(driver=[^ ]*file\.filename=)?{_NAMED}", "the disk", last).replace("'", "")
+    last = re.sub(r"^(Could not open the disk: )+", "Could not open the disk: ", last)
+    if last == "Could not open the disk: Invalid argument":  # so it speaks of tables cut off
+        last = "the disk is truncated or damaged: it could not be opened"
     shown = "".join(one if one.isprintable() else "?" for one in last)
     return Failed(shown[:_LONGEST_REASON])
 
