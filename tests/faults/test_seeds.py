@@ -279,11 +279,12 @@ def test_a_host_that_refuses_the_serial_number_runs_the_guest_and_is_told_of(
 
 
 def test_nothing_of_a_disc_is_left_of_an_instance_that_is_no_more(gateway: Rig) -> None:
-    one = running(gateway)
+    one = running(gateway, UserData=user_data("#!secret"))
     gateway.ask("TerminateInstances", InstanceIds=[one])
     gateway.wait("terminated", one)
     assert gateway.leftovers() == []
     assert gateway.rows(models.Seed) == []
+    assert gateway.instance(one).user_data is None
 
 
 def test_the_disc_goes_also_where_a_disk_is_kept(gateway: Rig) -> None:

@@ -256,6 +256,7 @@ def _note_boot(session: Session, instance: models.Instance, now: dt.datetime) ->
 def _release(session: Session, instance: models.Instance, now: dt.datetime) -> None:
     """Give back what a terminated instance held: interfaces, disks, addresses."""
     instance.terminated_at = now
+    instance.user_data = instance.password_data = None  # what may be secret goes with the guest
     release_interfaces(session, instance)
     _release_volumes(session, instance, now)
     for table in (models.Look, models.Seed):
