@@ -38,7 +38,7 @@ NOT_RECORDED: Final = (
 """End-to-end tests whose requests reach no host, or ask it what others ask too."""
 NOT_REPLAYED: Final = re.compile(r"Agent\\Compress-Journal|Microsoft\.PowerShell\.Management\\.*")
 """What works on the agent's own journal (`prove.py` holds it); what each PowerShell has itself."""
-_LONGEST: Final = 64 * 1024
+_LONGEST: Final = 256 * 1024  # a launch carries its disc, twice
 
 _LEVELLED: Final = re.compile(
     r"(?P<guid>[0-9A-Fa-f]{8}-(?:[0-9A-Fa-f]{4}-){3}[0-9A-Fa-f]{12})"
