@@ -18,7 +18,7 @@ def quick(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The environment in which the laboratory's time is short and hosts are often looked at."""
     faults: Path = tmp_path_factory.mktemp("laboratory") / "faults.json"
     faults.write_text(json.dumps({"pace": PACE}))
-    return {"EC2GW_LAB_FAULTS": str(faults), "EC2GW_SETTINGS_SURVEY_SHORTEST_SECONDS": "0.2"}
+    return {"EC2GW_LAB_FAULTS": str(faults), "EC2GW_SETTINGS_SURVEY_SHORTEST_SECONDS": "0.4"}
 
 
 @pytest.fixture(scope="session")
