@@ -6,7 +6,7 @@ After each cut the process is started again until all is quiet; then the laborat
 held against what the API answered: every answered instance is what it should be, no VM is there
 twice, none is left, none is unknown.
 
-EC2GW_STOP_EVERY=N cuts at every N-th place only (default 12, the sample of the usual run), and
+EC2GW_STOP_EVERY=N cuts at every N-th place only (default 12), and
 EC2GW_STOP_FROM=K begins at another of them.
 """
 

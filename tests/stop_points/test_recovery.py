@@ -3,7 +3,7 @@
 Each run launches one, copies the state, launches two more and stops one of them, and starts anew on
 the copy. Whatever the cut, the two are adopted once, as they are, and can be terminated.
 
-EC2GW_STOP_EVERY=N cuts at every N-th place only (default 20, the sample of the usual run).
+EC2GW_STOP_EVERY=N cuts at every N-th place only (default 20).
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ the process is started again until all is quiet. At every moment the laboratory'
 against two sentences: no connected port is without its denies, and what is let through before and
 after passes meanwhile.
 
-EC2GW_STOP_EVERY=N cuts at every N-th place only (default 12, the sample of the usual run).
+EC2GW_STOP_EVERY=N cuts at every N-th place only (default 12).
 """
 
 from __future__ import annotations

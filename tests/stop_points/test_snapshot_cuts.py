@@ -4,7 +4,7 @@ After each cut the process is started again until all is quiet. Then the laborat
 against what the API answered: the snapshot's file is of one moment, whole and the only one; no
 checkpoint, no child of one and no half-made file is anywhere; and in the end nothing is left.
 
-EC2GW_STOP_EVERY=N cuts at every N-th place only (default 12, the sample of the usual run),
+EC2GW_STOP_EVERY=N cuts at every N-th place only (default 12),
 EC2GW_STOP_FROM=M begins M places later.
 """
 

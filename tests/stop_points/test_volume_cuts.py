@@ -4,7 +4,7 @@ Made, attached, grown, detached, deleted; after each cut the process is started 
 quiet. Then the laboratory's world is held against what the API answered: the disk is in its place
 on the VM and nowhere else, as large as it was asked to be, and in the end its file is gone.
 
-EC2GW_STOP_EVERY=N cuts at every N-th place only (default 12, the sample of the usual run),
+EC2GW_STOP_EVERY=N cuts at every N-th place only (default 12),
 EC2GW_STOP_FROM=M begins M places later.
 """
 
