@@ -105,8 +105,8 @@ def test_a_boot_mode_that_was_said_is_shown_and_passed_on(
 ) -> None:
     image_id = register(gateway, ImageLocation=file_name, BootMode=mode)
     assert shown(gateway, image_id)["BootMode"] == mode
-    asked = {"ImageId": image_id, "Attribute": "bootMode"}
-    assert gateway.call("DescribeImageAttribute", **asked)["BootMode"] == {"Value": mode}
+    told = gateway.call("DescribeImageAttribute", ImageId=image_id, Attribute="bootMode")
+    assert told["BootMode"] == {"Value": mode}
     copied = gateway.call(
         "CopyImage", Name="copy", SourceImageId=image_id, SourceRegion="us-east-1"
     )
