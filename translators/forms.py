@@ -115,6 +115,7 @@ FORMS: Final[Mapping[str, Form]] = {
 """Members that name resources, wherever in a request they stand."""
 OTHERS: Final = frozenset({"Filters", "Placement", "TagSpecifications"})
 """Structures in which names like these mean something else."""
+_MAY_BE_EMPTY: Final = frozenset({"SubnetId", "VpcId"})
 
 
 def check(params: Mapping[str, Any]) -> None:
@@ -123,8 +124,8 @@ def check(params: Mapping[str, Any]) -> None:
     :raises Ec2Error: for the first that has not the form of its kind
     """
     for name, value in params.items():
-        if name == "VpcId" and not value:
-            continue  # EC2 takes the default one then
+        if name in _MAY_BE_EMPTY and not value:
+            continue  # EC2 takes the default one then; Packer asks so
         if (form := FORMS.get(name)) is not None:
             for text in (value,) if isinstance(value, str) else value:
                 form.check(text)
